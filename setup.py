@@ -1,0 +1,52 @@
+"""Only the extension; all metadata is in pyproject.toml.
+
+Environment switches (see CONTRIBUTING.md):
+  FASTLAMBDA_BUILD_STRICT=1   warnings are errors, as on our own lanes
+  FASTLAMBDA_BUILD_DEBUG=1    counters of buffers and threads, -O0 -g, asserts on
+  FASTLAMBDA_SANITIZE=...     address,undefined or thread
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+NATIVE = "src/fastlambda/_native"
+STRICT = bool(os.environ.get("FASTLAMBDA_BUILD_STRICT"))
+DEBUG = bool(os.environ.get("FASTLAMBDA_BUILD_DEBUG"))
+SANITIZE = os.environ.get("FASTLAMBDA_SANITIZE", "")
+
+# Hidden symbols and dead sections: the extension's size is part of every cold start.
+compile_args = ["-std=gnu11", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-pthread"]
+link_args = ["-pthread"]
+if sys.platform == "linux":
+    link_args += ["-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--as-needed"]
+if STRICT:
+    compile_args += ["-Wall", "-Wextra", "-Werror"]
+if DEBUG:
+    compile_args += ["-O0", "-g", "-DFASTLAMBDA_DEBUG=1", "-UNDEBUG"]
+else:
+    compile_args += ["-O2", "-g0"]
+    if sys.platform == "linux":
+        link_args += ["-Wl,-s"]
+if SANITIZE:
+    compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+    link_args += [f"-fsanitize={SANITIZE}"]
+
+core = Extension(
+    "fastlambda._core",
+    sources=["src/fastlambda/_core.pyx", *sorted(str(p) for p in Path(NATIVE).glob("*.c"))],
+    depends=sorted(str(p) for p in Path(NATIVE).glob("*.h")),
+    include_dirs=[NATIVE],
+    define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")],
+    py_limited_api=True,
+    extra_compile_args=compile_args,
+    extra_link_args=link_args,
+)
+
+setup(
+    ext_modules=cythonize([core], language_level=3, compiler_directives={"embedsignature": False}),
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
