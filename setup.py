@@ -7,6 +7,7 @@ Environment switches (see CONTRIBUTING.md):
 """
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ SANITIZE = os.environ.get("FASTLAMBDA_SANITIZE", "")
 
 # Hidden symbols and dead sections: the extension's size is part of every cold start.
 compile_args = ["-std=gnu11", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-pthread"]
+# What the stable ABI does not have must not link by accident.
+compile_args += ["-Werror=implicit-function-declaration"]
 link_args = ["-pthread"]
 if sys.platform == "linux":
     link_args += ["-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--as-needed"]
@@ -35,12 +38,14 @@ if SANITIZE:
     compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     link_args += [f"-fsanitize={SANITIZE}"]
 
+VERSION = runpy.run_path("src/fastlambda/_version.py")["__version__"]
+
 core = Extension(
     "fastlambda._core",
     sources=["src/fastlambda/_core.pyx", *sorted(str(p) for p in Path(NATIVE).glob("*.c"))],
     depends=sorted(str(p) for p in Path(NATIVE).glob("*.h")),
     include_dirs=[NATIVE],
-    define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")],
+    define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1"), ("FASTLAMBDA_VERSION", f'"{VERSION}"')],
     py_limited_api=True,
     extra_compile_args=compile_args,
     extra_link_args=link_args,

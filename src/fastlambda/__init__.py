@@ -1,0 +1,47 @@
+"""fastlambda: a Python AWS Lambda runtime with a Cython core.
+
+Names resolve on first use, so that importing the package loads nothing: a process pays for what its handler uses.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fastlambda._core import Config as Config
+    from fastlambda._core import Context as Context
+    from fastlambda._core import LambdaEvent as LambdaEvent
+    from fastlambda._version import __version__ as __version__
+    from fastlambda.errors import InvocationTimeout as InvocationTimeout
+    from fastlambda.errors import MemoryExhausted as MemoryExhausted
+    from fastlambda.runner import Runner as Runner
+    from fastlambda.runner import TestData as TestData
+    from fastlambda.runner import exec as exec
+    from fastlambda.runner import exec_async as exec_async
+    from fastlambda.runner import exec_test as exec_test
+
+# Each public name and the room it lives in.
+_ROOMS = {
+    "Config": "_core",
+    "Context": "_core",
+    "InvocationTimeout": "errors",
+    "LambdaEvent": "_core",
+    "MemoryExhausted": "errors",
+    "Runner": "runner",
+    "TestData": "runner",
+    "__version__": "_core",
+    "exec": "runner",
+    "exec_async": "runner",
+    "exec_test": "runner",
+}
+__all__ = [name for name in _ROOMS if name != "exec"]  # noqa: PLE0604  `exec` would shadow a builtin in a star-import
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOMS.get(name)
+    if room is None:
+        raise AttributeError(f"module 'fastlambda' has no attribute {name!r}")
+    module = __import__(f"fastlambda.{room}", None, None, [name])
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS})

@@ -1,0 +1,198 @@
+"""The core's fields, grouped by lifetime, and the native rooms it calls.
+
+Every pointer names its owner and the end of its life.  Native functions are noexcept nogil: they return a status
+(status.h) or a value, and only check() in _core.pyx turns a status into an exception.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "status.h" nogil:
+    int STATUS_INCOMPLETE, STATUS_DECLINED, STATUS_TOO_LARGE, STATUS_PEER_CLOSED, STATUS_TIMED_OUT, STATUS_NO_ADDRESS
+
+
+cdef extern from "buffer.h" nogil:
+    struct buffer:
+        char *data
+        size_t start
+        size_t end
+        size_t cap
+    char *buffer_head(buffer *b) noexcept
+    size_t buffer_len(const buffer *b) noexcept
+    size_t buffer_room(const buffer *b) noexcept
+    int buffer_reserve(buffer *b, size_t more) noexcept
+    void buffer_commit(buffer *b, size_t n) noexcept
+    void buffer_consume(buffer *b, size_t n) noexcept
+    int buffer_append(buffer *b, const char *bytes, size_t len) noexcept
+    void buffer_trim(buffer *b, size_t keep) noexcept
+    void buffer_release(buffer *b) noexcept
+
+
+cdef extern from "http1.h" nogil:
+    struct http1_span:
+        const char *ptr
+        size_t len
+    struct http1_header:
+        http1_span name
+        http1_span value
+    struct http1_head:
+        int http_status
+        int is_chunked
+        int is_close
+        uint64_t content_len
+        size_t n_headers
+        http1_header *headers
+    enum:
+        HTTP1_MAX_HEADERS
+    enum http1_chunk_state:
+        HTTP1_CHUNK_LINE, HTTP1_CHUNK_DATA, HTTP1_CHUNK_END, HTTP1_CHUNK_LAST, HTTP1_CHUNK_DONE
+    struct http1_chunks:
+        http1_chunk_state state
+        uint64_t left
+        uint64_t total
+    ssize_t http1_scan_head(const char *buf, size_t len, size_t seen, http1_head *out) noexcept
+    ssize_t http1_scan_chunks(http1_chunks *c, const char *buf, size_t len, http1_span *payload) noexcept
+    void http1_skip_payload(http1_chunks *c, uint64_t n) noexcept
+
+
+cdef extern from "net.h" nogil:
+    struct net_out:
+        int n
+        int at
+        size_t sent
+    int net_connect(const char *host, const char *port) noexcept
+    void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
+    int net_send_all(int fd, net_out *out) noexcept
+    ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len) noexcept
+    void net_close(int fd) noexcept
+
+
+cdef extern from "rapi.h" nogil:
+    enum rapi_field:
+        RAPI_REQUEST_ID, RAPI_DEADLINE_MS, RAPI_FUNCTION_ARN, RAPI_TRACE_ID, RAPI_CLIENT_CONTEXT,
+        RAPI_COGNITO_IDENTITY, RAPI_TENANT_ID, RAPI_INVOCATION_ID, RAPI_CONTENT_TYPE
+    # Spelled as a literal too: Cython needs the array length of Invocation.fields at compile time (asserted in tests).
+    enum: RAPI_N_FIELDS
+    uint64_t RAPI_CHUNKED
+    struct rapi_base:
+        const char *common
+        size_t common_len
+    void rapi_read_fields(const http1_head *head, http1_span *fields) noexcept
+    int64_t rapi_deadline_ms(http1_span text) noexcept
+    int rapi_is_header_safe(http1_span text) noexcept
+    int rapi_put_post(buffer *to, const rapi_base *base, const char *path, http1_span id, const char *verb,
+                      http1_span headers, http1_span invocation_id, uint64_t body_len) noexcept
+
+
+# Where a field of an Invocation lies in its `head`.
+cdef struct field:
+    uint32_t start
+    uint32_t len
+
+
+cdef class Config:
+    """What the environment says, read once."""
+    # Set once.
+    cdef readonly str runtime_api
+    cdef readonly str handler
+    cdef readonly str region
+    cdef readonly str function_name
+    cdef readonly str function_version
+    cdef readonly str memory_limit_in_mb
+    cdef readonly str log_group_name
+    cdef readonly str log_stream_name
+    cdef readonly str initialization_type
+    cdef readonly str task_root
+    cdef readonly str http
+    cdef readonly str json
+    cdef readonly bint pipeline
+
+
+cdef class Invocation:
+    """One delivered event with its metadata; owns all its bytes."""
+    # This invocation only.
+    cdef readonly bytes body      # the event as received
+    cdef bytes head               # the head that carried the fields
+    cdef field fields[9]          # into `head`; len 0: missing
+    cdef readonly int64_t deadline_ms  # Unix milliseconds; 0: unknown
+
+    cdef str text(self, int which)
+    cdef http1_span span(self, int which)
+
+
+cdef class Channel:
+    """One connection to the Runtime API, opened when first needed."""
+    # Set once.
+    cdef readonly str runtime_api
+    cdef bytes host
+    cdef bytes port
+    cdef bytes common             # Host and User-Agent lines; `base` borrows from it for the Channel's life
+    cdef bytes next_request
+    cdef rapi_base base
+    cdef bint use_h11
+    # Reused scratch.
+    cdef buffer incoming          # received and not yet read
+    cdef buffer outgoing          # the head of the request under way
+    cdef http1_head head          # spans borrow from `incoming` until the next receive
+    cdef ssize_t head_len         # of the head in `incoming` that was scanned and not yet consumed; 0: none
+    # The connection.
+    cdef int fd                   # owned; -1 when closed
+    cdef bint is_used             # an answer has come over this connection
+    cdef bint has_answer_begun    # bytes of the current answer have arrived
+    cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
+    # The answer last read.
+    cdef readonly int http_status
+    cdef bint is_close
+    cdef bytes answer_head        # copy of the head, when its fields are wanted
+    cdef field answer_fields[9]
+
+    cpdef close(self)
+    cpdef start_next(self)
+    cpdef Invocation next(self)
+    cdef bytes post_result(self, Invocation inv, object payload, bytes headers)
+    cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
+                    http1_span invocation_id, const char *body, size_t body_len)
+    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields)
+    cdef int connect(self) except -1
+    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1
+    cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1
+    cdef ssize_t fill(self) except? -1
+    cdef ssize_t read_head(self) except? -1
+    cdef bytes read_answer(self, bint wants_fields, bint is_get)
+    cdef bytes take_incoming(self)
+    cdef int move_incoming(self, char *into, size_t n) noexcept
+    cdef bytes read_sized(self, uint64_t size)
+    cdef bytes read_chunked(self, bytes head, bint wants_fields, bint is_get)
+    cdef bytes read_with_h11(self, bytes received, bint wants_fields, bint is_get)
+    cdef int keep_fields(self) except -1
+    cdef int keep_h11_fields(self, list headers) except -1
+
+
+cdef class Context:
+    cdef readonly Invocation _invocation
+    cdef readonly Config _config
+    cdef dict __dict__            # what has been asked for, or set by the user
+
+
+cdef class LambdaEvent:
+    cdef readonly object event
+    cdef readonly object region
+    cdef readonly object ctx
+
+
+cdef class Runtime:
+    # Set once.
+    cdef readonly Config config
+    cdef readonly Channel channel
+    cdef object call
+    cdef object decoder
+    cdef object encoder
+    # This invocation only.
+    cdef str trace_id             # what _X_AMZN_TRACE_ID holds
+
+    cdef int serve_one(self) except -1
+    cpdef object decode(self, Invocation inv)
+    cpdef object encode(self, result)
+    cpdef int answer(self, Invocation inv, payload) except -1
+    cpdef int fail(self, Invocation inv, exc) except -1
+    cdef int publish_trace(self, Invocation inv) except -1

@@ -1,0 +1,870 @@
+# cython: language_level=3, binding=False, auto_pickle=False, always_allow_keywords=True, embedsignature=False
+"""The loop: poll, decode, dispatch, respond.
+
+Owns the Runtime API connection and the invocation under way.  Promises: an invocation is answered once, by this
+process only; what a plain handler does not use is not loaded.  Must not know: how a Runner is declared (runner.py),
+how an error is told (errors.py), what its callers import.
+Source: Runtime API, version 2018-06-01.
+"""
+
+import sys
+from os import environ as _environ
+
+cimport cython
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport ECONNRESET, EINTR, ENOMEM, EPIPE
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
+
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    int CLOCK_REALTIME
+
+cdef extern from *:
+    """
+    #ifndef FASTLAMBDA_VERSION
+    #define FASTLAMBDA_VERSION "0"
+    #endif
+    """
+    const char *FASTLAMBDA_VERSION
+
+__version__ = FASTLAMBDA_VERSION.decode()
+
+# One read takes the head and a small event; a larger body goes straight to its own object.
+cdef enum:
+    READ_ROOM = 32 * 1024
+    SCRATCH_KEPT = 256 * 1024      # an unusually large head does not stay in memory
+    SPILL_ROOM = 4096              # what may follow a body: chunk ends, the next answer
+    MAX_BODY = 256 * 1024 * 1024   # an announced length over this is refused, not allocated (the platform sends 6 MiB)
+
+
+# ---- errors -------------------------------------------------------------------------------------------------------
+
+cdef int check(ssize_t status, str doing, Channel channel) except -1:
+    """The one converter from a native status to an exception."""
+    if status >= 0:
+        return 0
+    from fastlambda.errors import transport_error
+    raise transport_error(status, doing, channel.runtime_api)
+
+
+cdef int protocol_error(str text) except -1:
+    from fastlambda.errors import ProtocolError
+    raise ProtocolError(text)
+
+
+cdef int64_t now_ms() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_REALTIME, &now)
+    return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
+
+
+# ---- configuration ------------------------------------------------------------------------------------------------
+
+cdef class Config:
+    def __init__(self, *, str runtime_api=None, str handler=None, str region=None, str function_name=None,
+                 str function_version=None, str memory_limit_in_mb=None, str log_group_name=None,
+                 str log_stream_name=None, str initialization_type=None, str task_root=None, str http=None,
+                 str json=None, bint pipeline=False):
+        self.runtime_api = runtime_api
+        self.handler = handler
+        self.region = region
+        self.function_name = function_name
+        self.function_version = function_version
+        self.memory_limit_in_mb = memory_limit_in_mb
+        self.log_group_name = log_group_name
+        self.log_stream_name = log_stream_name
+        self.initialization_type = initialization_type
+        self.task_root = task_root
+        self.http = http
+        self.json = json
+        self.pipeline = pipeline
+
+    @staticmethod
+    def from_env(environ=None):
+        get = (_environ if environ is None else environ).get
+        return Config(
+            runtime_api=get("AWS_LAMBDA_RUNTIME_API"),
+            handler=get("_HANDLER"),
+            region=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
+            function_name=get("AWS_LAMBDA_FUNCTION_NAME"),
+            function_version=get("AWS_LAMBDA_FUNCTION_VERSION"),
+            memory_limit_in_mb=get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+            log_group_name=get("AWS_LAMBDA_LOG_GROUP_NAME"),
+            log_stream_name=get("AWS_LAMBDA_LOG_STREAM_NAME"),
+            initialization_type=get("AWS_LAMBDA_INITIALIZATION_TYPE"),
+            task_root=get("LAMBDA_TASK_ROOT"),
+            http=get("FASTLAMBDA_HTTP"),
+            json=get("FASTLAMBDA_JSON"),
+            pipeline=get("FASTLAMBDA_PIPELINE") == "1",
+        )
+
+    def __repr__(self):
+        return f"Config(function_name={self.function_name!r}, runtime_api={self.runtime_api!r})"
+
+
+# ---- one invocation -----------------------------------------------------------------------------------------------
+
+cdef class Invocation:
+    cdef str text(self, int which):
+        """Header text as AWS's client gives it to Python (ISO 8859-1 bytes, which ASCII is part of)."""
+        if self.fields[which].len == 0:
+            return None
+        return PyUnicode_DecodeLatin1(PyBytes_AsString(self.head) + self.fields[which].start,
+                                      self.fields[which].len, NULL)
+
+    cdef http1_span span(self, int which):
+        """Borrows from `head`, which lives as long as this object."""
+        cdef http1_span s
+        s.ptr = PyBytes_AsString(self.head) + self.fields[which].start
+        s.len = self.fields[which].len
+        return s
+
+    @property
+    def request_id(self):
+        return self.text(RAPI_REQUEST_ID)
+
+    @property
+    def trace_id(self):
+        return self.text(RAPI_TRACE_ID)
+
+    @property
+    def content_type(self):
+        return self.text(RAPI_CONTENT_TYPE)
+
+
+cdef http1_span NOTHING
+NOTHING.ptr = NULL
+NOTHING.len = 0
+
+
+cdef class Channel:
+    def __cinit__(self):
+        self.fd = -1
+        self.incoming.data = NULL
+        self.outgoing.data = NULL
+
+    def __init__(self, str runtime_api, str http=None):
+        cdef str host, port
+        host, _, port = runtime_api.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not runtime_api.isascii() \
+                or not runtime_api.isprintable() or " " in runtime_api:
+            from fastlambda.errors import UsageError
+            raise UsageError(f"AWS_LAMBDA_RUNTIME_API must be host:port, without a scheme, not {runtime_api!r}")
+        self.runtime_api = runtime_api
+        self.host = host.strip("[]").encode()
+        self.port = port.encode()
+        self.use_h11 = http == "h11"
+        version = sys.version.partition(" ")[0]
+        self.common = f"Host: {runtime_api}\r\nUser-Agent: fastlambda/{__version__}-python/{version}\r\n".encode()
+        self.base.common = PyBytes_AsString(self.common)
+        self.base.common_len = PyBytes_Size(self.common)
+        self.next_request = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self.common + b"\r\n"
+
+    def __dealloc__(self):
+        net_close(self.fd)
+        buffer_release(&self.incoming)
+        buffer_release(&self.outgoing)
+
+    cpdef close(self):
+        """Closes the connection; the next request opens another.  May be called twice."""
+        net_close(self.fd)
+        self.fd = -1
+        self.is_next_sent = False
+        buffer_consume(&self.incoming, buffer_len(&self.incoming))
+
+    def fileno(self):
+        """The connection's descriptor, -1 when there is none."""
+        return self.fd
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    cpdef start_next(self):
+        """GET invocation/next without waiting for its answer, which next() then reads."""
+        if self.is_next_sent:
+            return
+        if self.fd < 0:
+            self.connect()
+        self.has_answer_begun = False
+        status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0)
+        self.is_next_sent = status == 0   # a dead connection shows again in next(), which opens a fresh one
+
+    cpdef Invocation next(self):
+        """GET invocation/next: waits for an event, for hours if need be, so there is no timeout on it."""
+        cdef Invocation inv
+        cdef bytes body
+        body = self.exchange(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0, True)
+        if self.http_status != 200:
+            from fastlambda.errors import RuntimeApiError
+            raise RuntimeApiError("GET invocation/next", self.runtime_api, self.http_status, body)
+        inv = Invocation.__new__(Invocation)
+        inv.body = body
+        inv.head = self.answer_head
+        memcpy(inv.fields, self.answer_fields, sizeof(inv.fields))
+        self.answer_head = None
+        inv.deadline_ms = rapi_deadline_ms(inv.span(RAPI_DEADLINE_MS))
+        if inv.fields[<int>RAPI_REQUEST_ID].len == 0:
+            protocol_error(f"the Runtime API at {self.runtime_api} sent an event without Lambda-Runtime-Aws-Request-Id;"
+                           " it cannot be answered")
+        if not rapi_is_header_safe(inv.span(RAPI_INVOCATION_ID)):
+            protocol_error(f"the Runtime API at {self.runtime_api} sent a Lambda-Runtime-Invocation-Id that cannot be "
+                           f"sent back: {inv.text(RAPI_INVOCATION_ID)[:64]!r}")
+        return inv
+
+    cdef bytes post_result(self, Invocation inv, object payload, bytes headers):
+        """POST invocation/{id}/response; `payload` is bytes or str (sent as UTF-8).  The answer's body."""
+        cdef const char *data
+        cdef Py_ssize_t size
+        if isinstance(payload, str):
+            data = PyUnicode_AsUTF8AndSize(payload, &size)
+        else:
+            data = PyBytes_AsString(payload)
+            size = PyBytes_Size(payload)
+        return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
+                         inv.span(RAPI_INVOCATION_ID), data, size)
+
+    def post_response(self, Invocation inv, payload, bytes headers=b"Content-Type: application/json\r\n"):
+        """POST invocation/{id}/response.
+
+        Args:
+            inv: what next() returned.
+            payload: the result's bytes, or text to be sent as UTF-8.
+            headers: complete header lines.
+
+        Returns:
+            The answer's status and body.
+        """
+        body = self.post_result(inv, payload, headers)
+        return self.http_status, body
+
+    def post_error(self, Invocation inv, bytes body, bytes headers):
+        """POST invocation/{id}/error; returns the answer's status and body."""
+        answer = self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/error", headers,
+                           inv.span(RAPI_INVOCATION_ID), PyBytes_AsString(body), PyBytes_Size(body))
+        return self.http_status, answer
+
+    def post_init_error(self, bytes body, bytes headers, bytes phase=b"init"):
+        """POST init/error (or restore/error); returns the answer's status and body."""
+        cdef bytes verb = phase + b"/error"
+        answer = self.post(b"", NOTHING, verb, headers, NOTHING, PyBytes_AsString(body), PyBytes_Size(body))
+        return self.http_status, answer
+
+    def get_restore_next(self):
+        """GET restore/next: the snapshot is taken while this waits; returns the answer's status."""
+        cdef bytes request = self.next_request.replace(b"invocation/next", b"restore/next", 1)
+        self.exchange(PyBytes_AsString(request), PyBytes_Size(request), NULL, 0, False)
+        return self.http_status
+
+    cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
+                    http1_span invocation_id, const char *body, size_t body_len):
+        cdef http1_span lines
+        lines.ptr = PyBytes_AsString(headers)
+        lines.len = PyBytes_Size(headers)
+        buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
+        check(rapi_put_post(&self.outgoing, &self.base, path, request_id, verb, lines, invocation_id, body_len),
+              "rendering a request for", self)
+        return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False)
+
+    # -- one exchange -----------------------------------------------------------------------------------------------
+
+    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields):
+        """Sends a request, reads its answer, returns the answer's body.
+
+        A connection that was used before and dies before the first byte of this answer was closed by the server while
+        it was idle: the request is repeated once on a fresh one.  That is safe for a POST too: the server takes one
+        answer for an id and refuses a second (403), which the loop logs.
+        """
+        cdef ssize_t status
+        cdef bint can_repeat = self.fd >= 0 and self.is_used
+        try:
+            while True:
+                if self.fd < 0:
+                    self.connect()
+                if self.is_next_sent:
+                    self.is_next_sent = False
+                    status = 0
+                else:
+                    self.has_answer_begun = False
+                    status = self.send(head, head_len, body, body_len)
+                # After a failed send there may still be an answer: a server may refuse a body before it has read it all.
+                if status == 0 or status == -EPIPE or status == -ECONNRESET:
+                    status = self.read_head()
+                if status >= 0 or status == STATUS_DECLINED:
+                    break
+                if can_repeat and not self.has_answer_begun and \
+                        (status == STATUS_PEER_CLOSED or status == -EPIPE or status == -ECONNRESET):
+                    can_repeat = False
+                    self.close()
+                    continue
+                check(status, "waiting for an event from" if body == NULL else "posting to", self)
+            answer = self.read_answer(wants_fields, body == NULL)
+        except BaseException:
+            self.close()   # what is left on this connection belongs to a broken exchange
+            raise
+        self.is_used = True
+        if self.is_close:
+            self.close()
+        return answer
+
+    cdef int connect(self) except -1:
+        cdef int fd
+        cdef const char *host = self.host
+        cdef const char *port = self.port
+        with nogil:
+            fd = net_connect(host, port)
+        check(fd, "connecting to", self)
+        self.fd = fd
+        self.is_used = False
+        return 0
+
+    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1:
+        """0, or the status that ended it.  One gathered write: two small ones cost a round trip under delayed ACK."""
+        cdef net_out out
+        cdef int status, fd = self.fd
+        out.n = out.at = 0
+        out.sent = 0
+        net_out_add(&out, head, head_len)
+        net_out_add(&out, body, body_len)
+        while True:
+            with nogil:
+                status = net_send_all(fd, &out)
+            if status != -EINTR:
+                return status
+            PyErr_CheckSignals()
+
+    cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1:
+        """Bytes received into `into`, and beyond it into `incoming`; or a status."""
+        cdef ssize_t n
+        cdef char *spill = NULL
+        cdef size_t spill_len = 0
+        cdef int fd = self.fd
+        if with_spill:
+            check(buffer_reserve(&self.incoming, SPILL_ROOM), "receiving from", self)
+            spill = self.incoming.data + self.incoming.end
+            spill_len = SPILL_ROOM
+        while True:
+            with nogil:
+                n = net_recv_some(fd, into, len, spill, spill_len)
+            if n != -EINTR:
+                break
+            PyErr_CheckSignals()   # SIGTERM or Ctrl-C is handled here, then we wait again
+        if n > <ssize_t>len:
+            buffer_commit(&self.incoming, n - len)
+            n = len
+        return n
+
+    cdef ssize_t fill(self) except? -1:
+        """Receives some bytes at the end of `incoming`."""
+        cdef ssize_t n
+        check(buffer_reserve(&self.incoming, READ_ROOM), "receiving from", self)
+        n = self.receive(self.incoming.data + self.incoming.end, buffer_room(&self.incoming), False)
+        if n > 0:
+            buffer_commit(&self.incoming, n)
+            self.has_answer_begun = True
+        return n
+
+    # -- reading an answer ------------------------------------------------------------------------------------------
+
+    cdef ssize_t read_head(self) except? -1:
+        """Length of the complete head at the start of `incoming`, or a status (STATUS_DECLINED: for h11)."""
+        cdef ssize_t n
+        cdef size_t seen = 0
+        while True:
+            if buffer_len(&self.incoming):
+                if self.use_h11:
+                    return STATUS_DECLINED
+                n = http1_scan_head(buffer_head(&self.incoming), buffer_len(&self.incoming), seen, &self.head)
+                if n != STATUS_INCOMPLETE:
+                    if n > 0:
+                        self.head_len = n
+                    return n
+                seen = buffer_len(&self.incoming)
+            n = self.fill()
+            if n == STATUS_PEER_CLOSED and self.has_answer_begun:
+                return STATUS_DECLINED      # a cut head: h11 says what is wrong with it
+            if n < 0:
+                return n
+
+    cdef bytes read_answer(self, bint wants_fields, bint is_get):
+        """The body of the answer whose head read_head() found; sets http_status, is_close and the fields."""
+        cdef bytes head
+        if self.head_len == 0:
+            return self.read_with_h11(self.take_incoming(), wants_fields, is_get)
+        self.http_status = self.head.http_status
+        self.is_close = self.head.is_close
+        if wants_fields:
+            self.keep_fields()
+        if not self.head.is_chunked:
+            buffer_consume(&self.incoming, self.head_len)
+            self.head_len = 0
+            return self.read_sized(self.head.content_len)
+        head = PyBytes_FromStringAndSize(buffer_head(&self.incoming), self.head_len)
+        buffer_consume(&self.incoming, self.head_len)
+        self.head_len = 0
+        return self.read_chunked(head, wants_fields, is_get)
+
+    cdef bytes take_incoming(self):
+        """A copy of all that has been received and not read."""
+        taken = PyBytes_FromStringAndSize(buffer_head(&self.incoming), buffer_len(&self.incoming))
+        buffer_consume(&self.incoming, buffer_len(&self.incoming))
+        return taken
+
+    cdef int move_incoming(self, char *into, size_t n) noexcept:
+        memcpy(into, buffer_head(&self.incoming), n)
+        buffer_consume(&self.incoming, n)
+        return 0
+
+    cdef bytes read_sized(self, uint64_t size):
+        cdef bytes body
+        cdef char *data
+        cdef size_t at
+        cdef ssize_t n
+        if size > MAX_BODY:
+            protocol_error(f"the Runtime API at {self.runtime_api} announced a body of {size} bytes")
+        body = PyBytes_FromStringAndSize(NULL, size)   # ours alone until it is full
+        data = PyBytes_AsString(body)
+        at = min(<size_t>size, buffer_len(&self.incoming))
+        if at:
+            self.move_incoming(data, at)
+        buffer_trim(&self.incoming, SCRATCH_KEPT)
+        while at < size:
+            n = self.receive(data + at, size - at, False)
+            check(n, f"reading a body of {size} bytes ({at} have come) from", self)
+            at += n
+        return body
+
+    cdef bytes read_chunked(self, bytes head, bint wants_fields, bint is_get):
+        """A chunked body, received straight into the object that is returned.
+
+        Whatever this scanner declines goes to h11 with all that came before: the head, the payload as one chunk, and
+        the bytes from the declined one on.
+        """
+        cdef http1_chunks chunks
+        cdef http1_span payload
+        cdef bytes grown, body = b""
+        cdef char *data = NULL         # of `body`, which is ours alone until it is returned
+        cdef size_t at = 0, cap = 0    # filled and allocated bytes of `body`
+        cdef ssize_t n
+        chunks.state = HTTP1_CHUNK_LINE
+        chunks.left = chunks.total = 0
+        while chunks.state != HTTP1_CHUNK_DONE:
+            n = 0
+            payload.len = 0
+            if buffer_len(&self.incoming):
+                n = http1_scan_chunks(&chunks, buffer_head(&self.incoming), buffer_len(&self.incoming), &payload)
+                if n == STATUS_DECLINED:
+                    received = head
+                    if at:
+                        received += b"%x\r\n" % at + body[:at]
+                        if chunks.state != HTTP1_CHUNK_END:
+                            received += b"\r\n"
+                    if chunks.state == HTTP1_CHUNK_LAST:
+                        received += b"0\r\n"
+                    return self.read_with_h11(received + self.take_incoming(), wants_fields, is_get)
+            if chunks.total > cap:
+                if chunks.total > MAX_BODY:
+                    protocol_error(f"the Runtime API at {self.runtime_api} sends a body of over {MAX_BODY} bytes")
+                # AWS's server sends a body as one chunk, so the first size is taken as it is; then growth is geometric.
+                cap = max(<size_t>chunks.total, 2 * cap)
+                grown = PyBytes_FromStringAndSize(NULL, cap)
+                if at:
+                    memcpy(PyBytes_AsString(grown), data, at)
+                body = grown
+                data = PyBytes_AsString(body)
+            if payload.len:
+                memcpy(data + at, payload.ptr, payload.len)
+                at += payload.len
+            if n > 0:
+                buffer_consume(&self.incoming, n)
+            elif chunks.state == HTTP1_CHUNK_DATA:
+                n = self.receive(data + at, chunks.left, True)
+                check(n, f"reading a chunked body ({at} bytes have come) from", self)
+                http1_skip_payload(&chunks, n)
+                at += n
+            else:
+                check(self.fill(), f"reading a chunked body ({at} bytes have come) from", self)
+        buffer_trim(&self.incoming, SCRATCH_KEPT)
+        return body if at == cap else body[:at]
+
+    cdef bytes read_with_h11(self, bytes received, bint wants_fields, bint is_get):
+        """The answer as h11, the authority, reads it: for all that the scanner declines, and on request."""
+        from fastlambda._h11 import read_response
+        answer = read_response(self.receive_bytes, received, is_get, MAX_BODY, self.runtime_api)
+        self.http_status = answer.http_status
+        self.is_close = answer.is_close
+        if wants_fields:
+            self.keep_h11_fields(answer.headers)
+        rest = <bytes>answer.rest
+        check(buffer_append(&self.incoming, PyBytes_AsString(rest), PyBytes_Size(rest)), "receiving from", self)
+        return answer.body
+
+    def receive_bytes(self):
+        """Some bytes from the connection, b"" at its end: what h11 reads from."""
+        cdef ssize_t n = self.fill()
+        if n == STATUS_PEER_CLOSED:
+            return b""
+        check(n, "reading an answer from", self)
+        return self.take_incoming()
+
+    # -- the fields of an event -------------------------------------------------------------------------------------
+
+    cdef int keep_fields(self) except -1:
+        """Copies the head and notes where its fields lie: the receive buffer is about to be used again."""
+        cdef http1_span spans[9]
+        cdef const char *start = buffer_head(&self.incoming)
+        cdef int i
+        rapi_read_fields(&self.head, spans)
+        self.answer_head = PyBytes_FromStringAndSize(start, self.head_len)
+        for i in range(9):
+            self.answer_fields[i].start = <uint32_t>(spans[i].ptr - start) if spans[i].len else 0
+            self.answer_fields[i].len = <uint32_t>spans[i].len
+        return 0
+
+    cdef int keep_h11_fields(self, list headers) except -1:
+        """The same from h11's list of (name, value)."""
+        cdef http1_head *head = &self.head
+        cdef bytes name, value, kept = b"".join([value for _, value in headers])
+        cdef size_t at = 0
+        cdef int i = 0
+        cdef http1_span spans[9]
+        cdef const char *start = PyBytes_AsString(kept)
+        for name, value in headers:
+            if i == HTTP1_MAX_HEADERS:
+                protocol_error(f"the Runtime API at {self.runtime_api} sent over {HTTP1_MAX_HEADERS} headers")
+            head.headers[i].name.ptr = PyBytes_AsString(name)   # `headers` outlives this function
+            head.headers[i].name.len = PyBytes_Size(name)
+            head.headers[i].value.ptr = start + at
+            head.headers[i].value.len = PyBytes_Size(value)
+            at += PyBytes_Size(value)
+            i += 1
+        head.n_headers = i
+        rapi_read_fields(head, spans)
+        for i in range(9):
+            self.answer_fields[i].start = <uint32_t>(spans[i].ptr - start) if spans[i].len else 0
+            self.answer_fields[i].len = <uint32_t>spans[i].len
+        self.answer_head = kept
+        return 0
+
+
+# ---- what the handler sees ----------------------------------------------------------------------------------------
+
+cdef class Context:
+    """What a handler learns about its invocation and its function; attributes are made when first asked for."""
+
+    def __init__(self, Invocation invocation, Config config):
+        self._invocation = invocation
+        self._config = config
+
+    def __getattr__(self, str name):
+        """Runs only for what is not in the instance: the value is made and stays, so it can be set freely too."""
+        cdef Invocation inv = self._invocation
+        cdef Config config = self._config
+        if name == "aws_request_id" or name == "request_id":
+            value = inv.text(RAPI_REQUEST_ID)
+        elif name == "invoked_function_arn":
+            value = inv.text(RAPI_FUNCTION_ARN)
+        elif name == "xray_trace_id":
+            value = inv.text(RAPI_TRACE_ID)
+        elif name == "tenant_id":
+            value = inv.text(RAPI_TENANT_ID)
+        elif name == "deadline" or name == "_epoch_deadline_time_in_ms":
+            value = inv.deadline_ms
+        elif name == "env_config":
+            value = config
+        elif name in ("function_name", "function_version", "memory_limit_in_mb", "log_group_name", "log_stream_name"):
+            value = getattr(config, name)
+        elif name == "client_context":
+            from fastlambda.context import client_context
+            value = client_context(inv.text(RAPI_CLIENT_CONTEXT))
+        elif name == "identity":
+            from fastlambda.context import cognito_identity
+            value = cognito_identity(inv.text(RAPI_COGNITO_IDENTITY))
+        else:
+            raise AttributeError(f"'Context' object has no attribute {name!r}")
+        setattr(self, name, value)
+        return value
+
+    def get_remaining_time_in_millis(self):
+        """Milliseconds until Lambda ends this invocation, never below 0."""
+        left = self.deadline - now_ms()
+        return left if left > 0 else 0
+
+    def w3c(self):
+        """The W3C trace context that came with the event: a new dict."""
+        from fastlambda.context import w3c
+        return w3c(self._invocation.text(RAPI_CLIENT_CONTEXT))
+
+    def log(self, message):
+        """Writes `message` to the function's log as it is, without a new line."""
+        from fastlambda.context import log
+        log(message)
+
+    def __dir__(self):
+        from fastlambda.context import ATTRIBUTES
+        return sorted({*object.__dir__(self), *ATTRIBUTES})
+
+    def __repr__(self):
+        from fastlambda.context import describe
+        return describe(self)
+
+
+cdef class LambdaEvent:
+    """What a Runner's run() is given: the event, the region and the Context."""
+
+    def __init__(self, event, region, ctx):
+        self.event = event
+        self.region = region
+        self.ctx = ctx
+
+    def __repr__(self):
+        return f"LambdaEvent(event={self.event!r}, region={self.region!r})"
+
+
+# ---- JSON ---------------------------------------------------------------------------------------------------------
+
+cdef class Stopgap:
+    """JSON through the interpreter's own C accelerators, which cost nothing to import."""
+    cdef object scan
+    cdef object iterencode
+    # What _json.make_scanner() reads from its argument.
+    cdef readonly bint strict
+    cdef readonly object object_hook, object_pairs_hook, parse_float, parse_int, parse_constant
+    cdef readonly dict memo
+
+    def __init__(self):
+        from _json import encode_basestring, make_encoder, make_scanner
+        self.strict = True
+        self.parse_float = float
+        self.parse_int = int
+        self.parse_constant = self.refuse_constant
+        self.memo = {}
+        self.scan = make_scanner(self)
+        self.iterencode = make_encoder(None, self.default, encode_basestring, None, ":", ",", False, False, False)
+
+    def refuse_constant(self, name):
+        raise ValueError(f"{name} is not JSON")
+
+    def default(self, value):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+    cdef object decode(self, bytes body):
+        cdef str text = body.decode("utf-8")
+        cdef Py_ssize_t at = 0, end = len(text)
+        while at < end and text[at] in " \t\n\r":
+            at += 1
+        try:
+            value, at = self.scan(text, at)
+        except StopIteration as stop:
+            raise ValueError(f"Expecting value: char {stop.value}") from None
+        while at < end and text[at] in " \t\n\r":
+            at += 1
+        if at != end:
+            raise ValueError(f"Extra data: char {at}")
+        return value
+
+    cdef object encode(self, object value):
+        if isinstance(value, str):
+            from _json import encode_basestring
+            return encode_basestring(value)
+        chunks = self.iterencode(value, 0)
+        return chunks[0] if len(chunks) == 1 else "".join(chunks)
+
+
+cdef Stopgap STOPGAP = None
+
+
+cdef Stopgap stopgap():
+    global STOPGAP
+    if STOPGAP is None:
+        STOPGAP = Stopgap()
+    return STOPGAP
+
+
+cdef object decode_json(bytes body):
+    try:
+        return stopgap().decode(body)
+    except (ValueError, RecursionError) as exc:
+        from fastlambda.errors import UnmarshalError
+        raise UnmarshalError(f"Unable to unmarshal input: {exc}") from None
+
+
+cdef object encode_json(object value):
+    try:
+        return stopgap().encode(value)
+    except (TypeError, ValueError, RecursionError) as exc:
+        from fastlambda.errors import MarshalError
+        raise MarshalError(f"Unable to marshal response: {exc}") from None
+
+
+# ---- the loop -----------------------------------------------------------------------------------------------------
+
+cdef class Runtime:
+    """One polling loop: takes events from its Channel, gives them to `call`, posts what comes back.
+
+    Args:
+        config: what the environment says.
+        call: takes (event, context), returns the result.
+        decode: bytes -> event, for a declared type; None: JSON, or raw bytes when the content type is not JSON's.
+        encode: result -> bytes, for a declared type; None: JSON, and bytes as they are.
+        channel: anything with a Channel's methods; None: one for config.runtime_api.
+    """
+
+    def __init__(self, Config config, call, decode=None, encode=None, Channel channel=None):
+        if channel is None:
+            if not config.runtime_api:
+                from fastlambda.errors import UsageError
+                raise UsageError("AWS_LAMBDA_RUNTIME_API is not set: this process was not started by Lambda. "
+                                 "To run a function on this machine: fastlambda invoke module.function EVENT")
+            channel = Channel(config.runtime_api, config.http)
+        self.config = config
+        self.channel = channel
+        self.call = call
+        self.decoder = decode
+        self.encoder = encode
+
+    def serve(self, long limit=-1):
+        """Answers invocations: for ever, or `limit` of them."""
+        while limit != 0:
+            self.serve_one()
+            limit -= 1
+
+    cdef int serve_one(self) except -1:
+        cdef Invocation inv = self.channel.next()
+        self.publish_trace(inv)
+        try:
+            payload = self.encode(self.call(self.decode(inv), Context(inv, self.config)))
+        except BaseException as exc:
+            self.fail(inv, exc)
+        else:
+            self.answer(inv, payload)
+        return 0
+
+    # The steps, also taken one by one by the asynchronous loop in runner.py.
+
+    cpdef object decode(self, Invocation inv):
+        """The event: the declared type, a JSON value, or bytes when the content type is not exactly JSON's."""
+        if self.decoder is not None:
+            return self.decoder(inv.body)
+        if inv.fields[<int>RAPI_CONTENT_TYPE].len and inv.text(RAPI_CONTENT_TYPE) != "application/json":
+            return inv.body
+        return decode_json(inv.body)
+
+    cpdef object encode(self, result):
+        """The payload to post: bytes, or text in JSON."""
+        if self.encoder is not None and not isinstance(result, bytes):
+            return self.encoder(result)
+        if isinstance(result, bytes):
+            return Raw(result)
+        return encode_json(result)
+
+    cpdef int answer(self, Invocation inv, payload) except -1:
+        """Posts a result; a refusal is logged and never repeated."""
+        if isinstance(payload, Raw):
+            body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n")
+        else:
+            body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n")
+        if self.channel.http_status != 202:
+            from fastlambda.errors import refused
+            refused("response", inv.request_id, self.channel.runtime_api, self.channel.http_status, body)
+        return 0
+
+    cpdef int fail(self, Invocation inv, exc) except -1:
+        """Posts an error; ends the process when it asked for that."""
+        if isinstance(exc, KeyboardInterrupt):
+            self.channel.close()
+            raise exc    # a person at a terminal
+        from fastlambda.errors import ErrorReport, refused
+        report = ErrorReport(exc, inv.request_id or "")
+        report.log()
+        http_status, body = self.channel.post_error(inv, report.body, report.headers)
+        if http_status == 431:
+            http_status, body = self.channel.post_error(inv, report.body, report.short_headers)
+        if http_status != 202:
+            refused("error", inv.request_id, self.channel.runtime_api, http_status, body)
+        if isinstance(exc, SystemExit):
+            raise exc
+        return 0
+
+    cdef int publish_trace(self, Invocation inv) except -1:
+        """_X_AMZN_TRACE_ID for tracing libraries; written only when it changes (it costs a putenv)."""
+        trace_id = inv.text(RAPI_TRACE_ID)
+        if trace_id != self.trace_id:
+            if trace_id is None:
+                _environ.pop("_X_AMZN_TRACE_ID", None)
+            else:
+                _environ["_X_AMZN_TRACE_ID"] = trace_id
+            self.trace_id = trace_id
+        return 0
+
+
+@cython.final
+cdef class Raw:
+    """A result of bytes, which is posted as it is."""
+    cdef bytes payload
+
+    def __init__(self, bytes payload):
+        self.payload = payload
+
+
+# ---- the process --------------------------------------------------------------------------------------------------
+
+cdef object load_handler(str target):
+    """module.function, as AWS's client finds it; whatever fails is named by handler.py."""
+    module_name, dot, name = target.rpartition(".")
+    try:
+        if not dot or not module_name or module_name.partition(".")[0] in sys.builtin_module_names:
+            raise LookupError(target)
+        module_name = module_name.replace("/", ".")
+        __import__(module_name)
+        return getattr(sys.modules[module_name], name)
+    except BaseException as exc:
+        from fastlambda.handler import fault
+        fault(target, exc)
+
+
+def main(list argv=None):
+    """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process.
+
+    Args:
+        argv: the arguments after the program's name; None: those of this process.
+    """
+    cdef Config config = Config.from_env()
+    cdef Runtime runtime
+    if argv is None:
+        argv = sys.argv[1:]
+    target = argv[0] if argv else config.handler
+    try:
+        if not target or len(argv) > 1 or target.startswith("-"):
+            from fastlambda.handler import usage
+            return usage(argv)
+        put_task_root(config)
+        if ":" in target:
+            from fastlambda.runner import runtime_for_target
+            runtime = runtime_for_target(target, config)
+        else:
+            runtime = Runtime(config, None)
+            try:
+                runtime.call = load_handler(target)
+            except BaseException as exc:
+                from fastlambda.errors import fail_init
+                fail_init(runtime.channel, exc)
+        runtime.serve()
+    except Exception as exc:
+        from fastlambda.errors import leave
+        leave(exc)
+
+
+cdef int put_task_root(Config config) except -1:
+    """The function's own folder comes first on sys.path, as AWS's start script has it."""
+    from os import getcwd
+    root = config.task_root or getcwd()
+    if not sys.path or sys.path[0] != root:
+        sys.path.insert(0, root)
+    return 0

@@ -1,0 +1,166 @@
+#include "net.h"
+#include "status.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE does it */
+#endif
+
+static int open_socket(int family)
+{
+    int one = 1;
+#ifdef SOCK_CLOEXEC
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+#else
+    int fd = socket(family, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return -errno;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
+    /* The tail of a large body must not wait for the acknowledgement of what went before it. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+/* connect(2) that a signal interrupts goes on in the background: wait for it, do not call it again. */
+static int finish_connect(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    while (poll(&p, 1, -1) < 0)
+        if (errno != EINTR)
+            return -errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return -errno;
+    return -error;
+}
+
+static int connect_to(const struct sockaddr *address, socklen_t len)
+{
+    int fd = open_socket(address->sa_family), status = 0;
+
+    if (fd < 0)
+        return fd;
+    if (connect(fd, address, len) < 0)
+        status = errno == EINTR ? finish_connect(fd) : -errno;
+    if (status < 0) {
+        close(fd);
+        return status;
+    }
+    return fd;
+}
+
+static int connect_to_name(const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found, *a;
+    int status = STATUS_NO_ADDRESS;
+
+    if (getaddrinfo(host, port, &hints, &found) != 0)
+        return STATUS_NO_ADDRESS;
+    for (a = found; a; a = a->ai_next) {
+        status = connect_to(a->ai_addr, a->ai_addrlen);
+        if (status >= 0)
+            break;
+    }
+    freeaddrinfo(found);
+    return status;
+}
+
+int net_connect(const char *host, const char *port)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    in_port_t number = htons((uint16_t)strtoul(port, NULL, 10));
+
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+        v4.sin_port = number;
+        return connect_to((struct sockaddr *)&v4, sizeof v4);
+    }
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+        v6.sin6_port = number;
+        return connect_to((struct sockaddr *)&v6, sizeof v6);
+    }
+    return connect_to_name(host, port);
+}
+
+void net_out_add(struct net_out *out, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    out->iov[out->n].iov_base = (void *)bytes;
+    out->iov[out->n].iov_len = len;
+    out->n++;
+}
+
+int net_send_all(int fd, struct net_out *out)
+{
+    while (out->at < out->n) {
+        struct msghdr message = {.msg_iov = out->iov + out->at};
+        ssize_t n;
+
+        message.msg_iovlen = (size_t)(out->n - out->at);
+        n = sendmsg(fd, &message, MSG_NOSIGNAL);
+        if (n < 0)
+            return -errno;
+        out->sent += (size_t)n;
+        while (out->at < out->n && (size_t)n >= out->iov[out->at].iov_len) {
+            n -= (ssize_t)out->iov[out->at].iov_len;
+            out->at++;
+        }
+        if (out->at < out->n) {
+            out->iov[out->at].iov_base = (char *)out->iov[out->at].iov_base + n;
+            out->iov[out->at].iov_len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len)
+{
+    ssize_t n;
+
+    if (spill_len == 0) {
+        n = recv(fd, into, len, 0);
+    } else {
+        struct iovec iov[2] = {{into, len}, {spill, spill_len}};
+
+        n = readv(fd, iov, 2);
+    }
+    if (n == 0)
+        return STATUS_PEER_CLOSED;
+    return n < 0 ? -errno : n;
+}
+
+int net_wait_readable(int fd, int timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int n = poll(&p, 1, timeout_ms);
+
+    return n < 0 ? -errno : n > 0;
+}
+
+void net_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}

@@ -1,0 +1,41 @@
+/* Owns: system calls on one stream socket.
+ * Promises: whole writes, or a status that says how far it came; SIGPIPE never; descriptors close on exec.
+ * Must not know: HTTP, Python.  No function here retries EINTR: only the caller knows whether a signal's handler has to
+ *   run first.
+ * Source: socket(7), tcp(7), sendmsg(2).
+ */
+#ifndef FASTLAMBDA_NET_H
+#define FASTLAMBDA_NET_H
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* A gathered write under way: `at` and the first used iovec move on as the kernel takes bytes. */
+struct net_out {
+    struct iovec iov[4];
+    int n;       /* iovecs in use */
+    int at;      /* first iovec not yet written */
+    size_t sent; /* bytes the kernel has taken since the start */
+};
+
+/* A connected descriptor (>= 0), a negated errno, or STATUS_NO_ADDRESS.  `host` is an IPv4 or IPv6 address or a name;
+ * names go through getaddrinfo(), addresses do not (it opens files). */
+int net_connect(const char *host, const char *port);
+
+/* Adds `len` bytes, borrowed until the write is over; empty pieces are left out. */
+void net_out_add(struct net_out *out, const void *bytes, size_t len);
+
+/* 0 when everything is written; else a negated errno (-EINTR: call again to go on). */
+int net_send_all(int fd, struct net_out *out);
+
+/* > 0 bytes received, STATUS_PEER_CLOSED, or a negated errno.  With `spill`, what does not fit in `into` goes there. */
+ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len);
+
+/* 1 when bytes (or an end of stream) can be read within `timeout_ms`, 0 when not, or a negated errno. */
+int net_wait_readable(int fd, int timeout_ms);
+
+/* Closes; -1 is allowed and does nothing. */
+void net_close(int fd);
+
+#endif

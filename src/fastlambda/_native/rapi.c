@@ -1,0 +1,149 @@
+#include "rapi.h"
+#include "status.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t len;
+} FIELD_NAMES[RAPI_N_FIELDS] = {
+#define NAME(literal) {literal, sizeof(literal) - 1}
+    [RAPI_REQUEST_ID] = NAME("lambda-runtime-aws-request-id"),
+    [RAPI_DEADLINE_MS] = NAME("lambda-runtime-deadline-ms"),
+    [RAPI_FUNCTION_ARN] = NAME("lambda-runtime-invoked-function-arn"),
+    [RAPI_TRACE_ID] = NAME("lambda-runtime-trace-id"),
+    [RAPI_CLIENT_CONTEXT] = NAME("lambda-runtime-client-context"),
+    [RAPI_COGNITO_IDENTITY] = NAME("lambda-runtime-cognito-identity"),
+    [RAPI_TENANT_ID] = NAME("lambda-runtime-aws-tenant-id"),
+    [RAPI_INVOCATION_ID] = NAME("lambda-runtime-invocation-id"),
+    [RAPI_CONTENT_TYPE] = NAME("content-type"),
+#undef NAME
+};
+
+void rapi_read_fields(const struct http1_head *head, struct http1_span fields[RAPI_N_FIELDS])
+{
+    size_t i;
+    int f;
+
+    memset(fields, 0, sizeof fields[0] * RAPI_N_FIELDS);
+    for (i = 0; i < head->n_headers; i++) {
+        const struct http1_header *h = &head->headers[i];
+
+        for (f = 0; f < RAPI_N_FIELDS; f++)
+            if (h->name.len == FIELD_NAMES[f].len && !fields[f].ptr &&
+                http1_is(h->name, FIELD_NAMES[f].name, FIELD_NAMES[f].len)) {
+                fields[f] = h->value;
+                break;
+            }
+    }
+}
+
+int64_t rapi_deadline_ms(struct http1_span text)
+{
+    int64_t n = 0;
+    size_t i;
+
+    if (text.len == 0 || text.len > 18)
+        return 0;
+    for (i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return 0;
+        n = n * 10 + (text.ptr[i] - '0');
+    }
+    return n;
+}
+
+int rapi_is_header_safe(struct http1_span text)
+{
+    size_t i;
+
+    if (text.len && (text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' '))
+        return 0;
+    for (i = 0; i < text.len; i++)
+        if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
+            return 0;
+    return 1;
+}
+
+/* RFC 3986, 2.3: unreserved characters. */
+static int is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+static char *put(char *to, const char *bytes, size_t len)
+{
+    if (len)
+        memcpy(to, bytes, len);
+    return to + len;
+}
+
+static char *put_path_segment(char *to, struct http1_span text)
+{
+    static const char HEX[] = "0123456789ABCDEF";
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (is_unreserved((char)c)) {
+            *to++ = (char)c;
+        } else {
+            *to++ = '%';
+            *to++ = HEX[c >> 4];
+            *to++ = HEX[c & 15];
+        }
+    }
+    return to;
+}
+
+static char *put_number(char *to, uint64_t n)
+{
+    char digits[20];
+    size_t i = sizeof digits;
+
+    do {
+        digits[--i] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    return put(to, digits + i, sizeof digits - i);
+}
+
+int rapi_put_post(struct buffer *to, const struct rapi_base *base, const char *path, struct http1_span id,
+                  const char *verb, struct http1_span headers, struct http1_span invocation_id, uint64_t body_len)
+{
+    static const char POST[] = "POST " RAPI_BASE, VERSION[] = " HTTP/1.1\r\n", ECHO[] = "Lambda-Runtime-Invocation-Id: ",
+                      LENGTH[] = "Content-Length: ", CHUNKED[] = "Transfer-Encoding: chunked\r\n\r\n";
+    const size_t fixed = sizeof POST + sizeof VERSION + sizeof ECHO + sizeof LENGTH + sizeof CHUNKED + 32;
+    size_t path_len = strlen(path), verb_len = strlen(verb);
+    char *at;
+    int status;
+
+    status = buffer_reserve(to, fixed + path_len + 3 * id.len + verb_len + base->common_len + headers.len +
+                                    invocation_id.len);
+    if (status)
+        return status;
+    at = to->data + to->end;
+    at = put(at, POST, sizeof POST - 1);
+    at = put(at, path, path_len);
+    at = put_path_segment(at, id);
+    at = put(at, verb, verb_len);
+    at = put(at, VERSION, sizeof VERSION - 1);
+    at = put(at, base->common, base->common_len);
+    at = put(at, headers.ptr, headers.len);
+    if (invocation_id.len) {
+        at = put(at, ECHO, sizeof ECHO - 1);
+        at = put(at, invocation_id.ptr, invocation_id.len);
+        at = put(at, "\r\n", 2);
+    }
+    if (body_len == RAPI_CHUNKED) {
+        at = put(at, CHUNKED, sizeof CHUNKED - 1);
+    } else {
+        at = put(at, LENGTH, sizeof LENGTH - 1);
+        at = put_number(at, body_len);
+        at = put(at, "\r\n\r\n", 4);
+    }
+    buffer_commit(to, (size_t)(at - (to->data + to->end)));
+    return 0;
+}

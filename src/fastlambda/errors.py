@@ -1,0 +1,336 @@
+"""The exceptions, and how one is told to the Runtime API.
+
+Owns the error document, its headers and what is printed about it.  Promises: building a report never raises, whatever
+the exception does.  A leaf: it knows nothing of the other rooms and is loaded when something has failed.
+Source: Runtime API contract, "Errors"; the document has the shape that AWS's client sends.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import NoReturn
+
+# The document is told to people and metrics, not parsed for data: far below the server's 6 MiB.
+MAX_MESSAGE = 64 * 1024
+MAX_FRAMES = 200
+# AWS's server uses 64 KiB of the X-Ray cause and refuses heads over 1 MiB; ours stays well below both.
+MAX_CAUSE = 48 * 1024
+
+
+class FastlambdaError(Exception):
+    """What this package raises about itself."""
+
+
+class UsageError(FastlambdaError):
+    """We were called in a way that cannot work."""
+
+
+class ProtocolError(FastlambdaError):
+    """The Runtime API sent bytes that make no sense."""
+
+
+class TransportError(FastlambdaError, OSError):
+    """The connection to the Runtime API failed."""
+
+
+class RuntimeApiError(FastlambdaError):
+    """The Runtime API refused a request, in good form.
+
+    Attributes:
+        http_status: the code of its answer.
+    """
+
+    def __init__(self, request: str, runtime_api: str, http_status: int, body: bytes) -> None:
+        super().__init__(f"{request} at {runtime_api} was answered with {http_status}: {bytes(body[:200])!r}")
+        self.http_status = http_status
+
+
+class Fault(FastlambdaError):
+    """An error with a type of the platform's, reported without a stack: its place is in the message."""
+
+    error_type = "Runtime.Unknown"
+    stack_trace: "list[str]" = []
+
+
+class UnmarshalError(Fault):
+    """The event is not what the handler takes."""
+
+    error_type = "Runtime.UnmarshalError"
+
+
+class MarshalError(Fault):
+    """The result cannot be encoded."""
+
+    error_type = "Runtime.MarshalError"
+
+
+class ContextUnmarshalError(Fault):
+    """The client context or identity is not JSON."""
+
+    error_type = "Runtime.LambdaContextUnmarshalError"
+
+
+class HandlerFault(Fault):
+    """The handler cannot be found or imported.
+
+    Attributes:
+        error_type: the platform's name for the reason.
+        stack_trace: entries for the error document.
+    """
+
+    def __init__(self, error_type: str, message: str, stack_trace: "list[str] | None" = None) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.stack_trace = stack_trace or []
+
+
+class InvocationTimeout(BaseException):
+    """The invocation's time is nearly over.  Not an Exception, so that `except Exception` does not swallow it.
+
+    Attributes:
+        remaining_ms: milliseconds that were left when it was raised.
+    """
+
+    error_type = "Runtime.InvocationTimeout"
+
+    def __init__(self, message: str = "", remaining_ms: int = 0) -> None:
+        super().__init__(message)
+        self.remaining_ms = remaining_ms
+
+
+class MemoryExhausted(MemoryError):
+    """The process comes close to the function's memory limit."""
+
+    error_type = "Runtime.MemoryExhausted"
+
+
+def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
+    """The exception for a native status (see _native/status.h).
+
+    Args:
+        status: negative.
+        doing: what was done, to be followed by the address.
+        runtime_api: host:port.
+    """
+    where = f"{doing} the Runtime API at {runtime_api}"
+    if status == -10004:
+        return TransportError(f"{where}: the connection was closed before the answer was complete")
+    if status == -10005:
+        return TransportError(f"{where}: no answer in time")
+    if status == -10006:
+        return TransportError(f"{where}: the host name has no address")
+    if status > -4096:
+        hint = ""
+        if doing.startswith("connecting"):
+            hint = " (is AWS_LAMBDA_RUNTIME_API right, and is it listening?)"
+        return TransportError(-status, f"{where}: {os.strerror(-status)}{hint}")
+    return ProtocolError(f"{where}: status {status}")
+
+
+# ---- the report of one failure ------------------------------------------------------------------------------------
+
+
+def _quote(text: str) -> str:
+    """JSON text in ASCII, lone surrogates and control characters escaped."""
+    from _json import encode_basestring_ascii
+
+    return encode_basestring_ascii(text)
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        text = str(exc)
+    except BaseException as broken:  # a __str__ of the user's: the report must go out all the same
+        text = f"<the message cannot be told: __str__ raised {type(broken).__name__}>"
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + f"... ({len(text)} characters)"
+
+
+def error_type(exc: BaseException) -> str:
+    """The name under which an exception is reported: its class's, or the platform's for what is ours."""
+    named = getattr(type(exc), "error_type", None)
+    if isinstance(exc, (Fault, InvocationTimeout, MemoryExhausted)):
+        return exc.error_type if isinstance(exc, HandlerFault) else str(named)
+    return type(exc).__name__
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(_HERE) or path.endswith("_core.pyx")
+
+
+def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
+    """The frames below the runtime's own, which come first; all of them when there are no others."""
+    from traceback import StackSummary, walk_tb
+
+    frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_FRAMES))
+    for i, frame in enumerate(frames):
+        if not _is_ours(frame.filename) and not frame.filename.startswith("<frozen importlib"):
+            return frames[i:]
+    return []
+
+
+def _format(frame: object) -> str:
+    """One frame in the form of traceback.format_list(), without caret lines."""
+    line = f"    {frame.line.strip()}\n" if frame.line else ""  # type: ignore[attr-defined]
+    return f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n{line}'  # type: ignore[attr-defined]
+
+
+def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int = 0) -> None:
+    """Notes, members of a group, and the chain, each told once and after the frames of the exception itself."""
+    seen.add(id(exc))
+    for note in getattr(exc, "__notes__", None) or ():
+        lines.append(f"Note: {note}\n")
+    if isinstance(exc, BaseExceptionGroup) and depth < 8:
+        for i, member in enumerate(exc.exceptions[:50], 1):
+            if id(member) not in seen:
+                lines.append(f"Member {i} of {len(exc.exceptions)}: {error_type(member)}: {_message(member)}\n")
+                lines += map(_format, _frames(member.__traceback__))
+                _tell_more(member, seen, lines, depth + 1)
+    if exc.__cause__ is not None:
+        chained, how = exc.__cause__, "Caused by"
+    elif exc.__context__ is not None and not exc.__suppress_context__:
+        chained, how = exc.__context__, "While handling"
+    else:
+        return
+    if id(chained) not in seen and len(lines) < MAX_FRAMES and depth < 50:
+        lines.append(f"{how}: {error_type(chained)}: {_message(chained)}\n")
+        lines += map(_format, _frames(chained.__traceback__))
+        _tell_more(chained, seen, lines, depth + 1)
+
+
+class ErrorReport:
+    """One failure as it is posted and logged.
+
+    Args:
+        exc: what was raised.
+        request_id: of the invocation; "" for init and restore.
+
+    Attributes:
+        body: the error document, JSON in ASCII.
+        headers: complete header lines for the POST.
+        short_headers: the same without the X-Ray cause.
+    """
+
+    def __init__(self, exc: BaseException, request_id: str) -> None:
+        self.error_type = error_type(exc)
+        self.message = _message(exc)
+        self.request_id = request_id
+        if isinstance(exc, Fault):
+            frames: list = []  # type: ignore[type-arg]
+            self.stack_trace = list(exc.stack_trace)
+        else:
+            frames = _frames(exc.__traceback__)
+            self.stack_trace = [_format(frame) for frame in frames]
+            _tell_more(exc, set(), self.stack_trace)
+        stack = ", ".join(map(_quote, self.stack_trace))
+        self.body = (
+            f'{{"errorMessage": {_quote(self.message)}, "errorType": {_quote(self.error_type)}, '
+            f'"requestId": {_quote(request_id)}, "stackTrace": [{stack}]}}'
+        ).encode("ascii")
+        # A class may have any name; a header may not.
+        name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "?" for c in self.error_type)
+        self.short_headers = (
+            f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {name[:200]}\r\n"
+        ).encode("ascii")
+        cause = self._cause(exc, frames)
+        self.headers = self.short_headers + f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n".encode("ascii")
+
+    def _cause(self, exc: BaseException, frames: list) -> str:  # type: ignore[type-arg]
+        """The X-Ray cause: one line of ASCII, shortened until it fits."""
+        try:
+            where = os.getcwd()
+        except OSError:
+            where = "/"
+        kind = "LambdaValidationError" if isinstance(exc, Fault) else self.error_type
+        message, keep = self.message, len(frames)
+        while True:
+            stack = ", ".join(
+                f'{{"label": {_quote(f.name)}, "path": {_quote(f.filename)}, "line": {f.lineno}}}'
+                for f in frames[len(frames) - keep :]
+            )
+            paths = ", ".join(_quote(p) for p in dict.fromkeys(f.filename for f in frames[len(frames) - keep :]))
+            text = (
+                f'{{"working_directory": {_quote(where)}, "exceptions": [{{"message": {_quote(message)}, '
+                f'"type": {_quote(kind)}, "stack": [{stack}]}}], "paths": [{paths}]}}'
+            )
+            if len(text) <= MAX_CAUSE:
+                return text
+            if len(message) > 1000:
+                message = message[:1000]
+            elif keep:
+                keep //= 2
+            else:
+                message, where, kind = message[:100], where[:100], kind[:100]
+
+    def log(self) -> None:
+        """Writes the report to the function's log, before it is posted."""
+        lines = [f"[ERROR] {self.error_type}: {self.message}", "Traceback (most recent call last):"]
+        lines += [entry.rstrip("\n") for entry in self.stack_trace]
+        _write(sys.stdout, "\n".join(lines).replace("\n", "\r") + "\n")
+
+
+def _write(stream: object, text: str) -> None:
+    """Writes and flushes; a closed or broken stream must not end the loop."""
+    try:
+        stream.write(text)  # type: ignore[attr-defined]
+        stream.flush()  # type: ignore[attr-defined]
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def complain(text: str) -> None:
+    """One line about the runtime itself, on stderr."""
+    _write(sys.stderr, f"fastlambda: {text}\n")
+
+
+def refused(what: str, request_id: str, runtime_api: str, http_status: int, body: bytes) -> None:
+    """Tells of a report that the Runtime API did not take; it is never posted again.
+
+    Raises:
+        RuntimeApiError: the Runtime API is broken or shutting down (5xx), or the request is one that it does not have
+            (404, 405): the process has to end.
+    """
+    error = RuntimeApiError(f"POST invocation/{request_id}/{what}", runtime_api, http_status, body)
+    if http_status >= 500 or http_status in (404, 405):
+        raise error
+    complain(f"{error}; going on with the next invocation")
+
+
+def fail_init(channel: object, exc: BaseException) -> "NoReturn":
+    """Reports that the function could not be started, and ends the process.
+
+    Args:
+        channel: a Channel.
+        exc: what importing the handler, or setup, raised.
+
+    Raises:
+        SystemExit: always; the code is the handler's own when it called sys.exit(), else 1.
+    """
+    if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+        raise exc
+    report = ErrorReport(exc, "")
+    report.log()
+    try:
+        http_status, body = channel.post_init_error(report.body, report.headers)  # type: ignore[attr-defined]
+        if http_status != 202:
+            complain(f"POST init/error was answered with {http_status}: {bytes(body[:200])!r}")
+    except FastlambdaError as failed:
+        complain(str(failed))
+    raise SystemExit(1)
+
+
+def leave(exc: Exception) -> "NoReturn":
+    """Ends a process whose loop cannot go on: what is ours is said in one line, anything else is a bug of ours.
+
+    Raises:
+        SystemExit: with code 1.
+    """
+    if not isinstance(exc, FastlambdaError):
+        raise exc
+    complain(str(exc))
+    raise SystemExit(1)
