@@ -7,10 +7,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastlambda._core import Config as Config
     from fastlambda._core import Context as Context
-    from fastlambda._core import LambdaEvent as LambdaEvent
     from fastlambda._version import __version__ as __version__
     from fastlambda.errors import InvocationTimeout as InvocationTimeout
     from fastlambda.errors import MemoryExhausted as MemoryExhausted
+    from fastlambda.runner import LambdaEvent as LambdaEvent
     from fastlambda.runner import Runner as Runner
     from fastlambda.runner import TestData as TestData
     from fastlambda.runner import exec as exec
@@ -22,7 +22,7 @@ _ROOMS = {
     "Config": "_core",
     "Context": "_core",
     "InvocationTimeout": "errors",
-    "LambdaEvent": "_core",
+    "LambdaEvent": "runner",
     "MemoryExhausted": "errors",
     "Runner": "runner",
     "TestData": "runner",

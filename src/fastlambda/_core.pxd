@@ -174,12 +174,6 @@ cdef class Context:
     cdef dict __dict__            # what has been asked for, or set by the user
 
 
-cdef class LambdaEvent:
-    cdef readonly object event
-    cdef readonly object region
-    cdef readonly object ctx
-
-
 cdef class Runtime:
     # Set once.
     cdef readonly Config config
@@ -191,6 +185,7 @@ cdef class Runtime:
     cdef str trace_id             # what _X_AMZN_TRACE_ID holds
 
     cdef int serve_one(self) except -1
+    cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)
     cpdef int answer(self, Invocation inv, payload) except -1

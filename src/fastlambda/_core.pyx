@@ -127,6 +127,22 @@ cdef class Invocation:
         s.len = self.fields[which].len
         return s
 
+    @staticmethod
+    def offline(bytes body, str request_id, int64_t timeout_ms=60_000):
+        """An invocation that no server sent: for tests of a handler in this process.
+
+        Args:
+            body: the event's bytes.
+            request_id: ASCII.
+            timeout_ms: milliseconds from now to its deadline.
+        """
+        cdef Invocation inv = Invocation.__new__(Invocation)
+        inv.body = body
+        inv.head = request_id.encode("ascii")
+        inv.fields[<int>RAPI_REQUEST_ID].len = <uint32_t>len(request_id)
+        inv.deadline_ms = now_ms() + timeout_ms
+        return inv
+
     @property
     def request_id(self):
         return self.text(RAPI_REQUEST_ID)
@@ -615,18 +631,6 @@ cdef class Context:
         return describe(self)
 
 
-cdef class LambdaEvent:
-    """What a Runner's run() is given: the event, the region and the Context."""
-
-    def __init__(self, event, region, ctx):
-        self.event = event
-        self.region = region
-        self.ctx = ctx
-
-    def __repr__(self):
-        return f"LambdaEvent(event={self.event!r}, region={self.region!r})"
-
-
 # ---- JSON ---------------------------------------------------------------------------------------------------------
 
 cdef class Stopgap:
@@ -717,14 +721,26 @@ cdef class Runtime:
     """
 
     def __init__(self, Config config, call, decode=None, encode=None, Channel channel=None):
+        self.config = config
+        self.bind(call, decode, encode)
         if channel is None:
             if not config.runtime_api:
                 from fastlambda.errors import UsageError
                 raise UsageError("AWS_LAMBDA_RUNTIME_API is not set: this process was not started by Lambda. "
                                  "To run a function on this machine: fastlambda invoke module.function EVENT")
             channel = Channel(config.runtime_api, config.http)
-        self.config = config
         self.channel = channel
+
+    @staticmethod
+    def offline(Config config, call, decode=None, encode=None):
+        """One without a Runtime API: its decode() and encode() are those of the loop."""
+        cdef Runtime runtime = Runtime.__new__(Runtime)
+        runtime.config = config
+        runtime.bind(call, decode, encode)
+        return runtime
+
+    def bind(self, call, decode=None, encode=None):
+        """Says what is called for an event."""
         self.call = call
         self.decoder = decode
         self.encoder = encode
@@ -736,8 +752,7 @@ cdef class Runtime:
             limit -= 1
 
     cdef int serve_one(self) except -1:
-        cdef Invocation inv = self.channel.next()
-        self.publish_trace(inv)
+        cdef Invocation inv = self.poll()
         try:
             payload = self.encode(self.call(self.decode(inv), Context(inv, self.config)))
         except BaseException as exc:
@@ -747,6 +762,12 @@ cdef class Runtime:
         return 0
 
     # The steps, also taken one by one by the asynchronous loop in runner.py.
+
+    cpdef Invocation poll(self):
+        """Waits for an event."""
+        cdef Invocation inv = self.channel.next()
+        self.publish_trace(inv)
+        return inv
 
     cpdef object decode(self, Invocation inv):
         """The event: the declared type, a JSON value, or bytes when the content type is not exactly JSON's."""

@@ -71,3 +71,14 @@ def fault(target: str, exc: BaseException) -> "NoReturn":
     if isinstance(exc, AttributeError) and module is not None and exc.obj is module and exc.name == name:
         raise HandlerFault("Runtime.HandlerNotFound", f"Handler '{name}' missing on module '{module_name}'") from None
     raise exc
+
+
+def runner_fault(target: str, exc: BaseException) -> BaseException:
+    """What is to be reported after starting the Runner `target` (module:Class) ended with `exc`."""
+    module_name, _, class_name = target.partition(":")
+    if isinstance(exc, ImportError) and exc.name is not None and f"{module_name}.".startswith(f"{exc.name}."):
+        return HandlerFault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {exc}")
+    module = sys.modules.get(module_name)
+    if isinstance(exc, AttributeError) and exc.obj is module and module is not None:
+        return HandlerFault("Runtime.HandlerNotFound", f"Runner '{class_name}' missing on module '{module_name}'")
+    return exc

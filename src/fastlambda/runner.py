@@ -1,0 +1,373 @@
+"""Typed Runners: what a user declares, and the ways to run it.
+
+Owns the Runner's life: made once, setup once, run per invocation, on one event loop if anything is asynchronous.
+Promises: asyncio is imported only when something is async, a typing library only when a type is declared.
+Must not know: sockets, HTTP.
+Source: the Rust crate lambda-runtime-types, whose names these are.
+"""
+
+from fastlambda._core import Config, Context, Invocation, Runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from typing import Any, Generic, NoReturn, TypeVar
+
+    Shared = TypeVar("Shared")
+    Event = TypeVar("Event")
+    Return = TypeVar("Return")
+    T = TypeVar("T")
+    _OfEvent = Generic[Event]
+    _OfAll = Generic[Shared, Event, Return]
+else:
+
+    class _OfEvent:
+        """Runner[Shared, Event, Return] as a plain alias: nothing of typing is needed to declare a Runner."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, types: object) -> object:
+            return _GenericAlias(cls, types)
+
+    _OfAll = _OfEvent
+    _GenericAlias = type(list[int])
+
+
+class LambdaEvent(_OfEvent):
+    """What a Runner's run() is given.
+
+    Attributes:
+        event: decoded to the declared type.
+        region: AWS region id, or None when the environment names none.
+        ctx: the Context of this invocation.
+    """
+
+    __slots__ = ("ctx", "event", "region")
+
+    def __init__(self, event: "Event", region: "str | None", ctx: Context) -> None:
+        self.event = event
+        self.region = region
+        self.ctx = ctx
+
+    def __repr__(self) -> str:
+        return f"LambdaEvent(event={self.event!r}, region={self.region!r})"
+
+
+class Runner(_OfAll):
+    """One function: subclass it as `class MyRunner(Runner[Shared, Event, Return])` and define `run`.
+
+    Every method may be `def` or `async def`; asynchronous ones share one event loop for the life of the process.
+    The class is made without arguments, once.
+
+    Type parameters:
+        Shared: what setup() returns and every run() is given.
+        Event: what an event is decoded to: a JSON type (object, dict, list, str, ...), `bytes` for the raw payload, or
+            a dataclass, TypedDict, msgspec.Struct or pydantic model.
+        Return: what run() returns, likewise.
+    """
+
+    def setup(self, region: "str | None") -> "Shared | Awaitable[Shared]":
+        """Makes what all invocations share, once, before the first event is asked for.
+
+        Args:
+            region: AWS region id, or None when the environment names none.
+
+        Returns:
+            The shared value; None unless overridden.
+        """
+        return None  # type: ignore[return-value]
+
+    def run(self, shared: "Shared", event: "LambdaEvent[Event]") -> "Return | Awaitable[Return]":
+        """Handles one invocation.
+
+        Args:
+            shared: what setup() returned.
+            event: the event, the region and the Context.
+
+        Returns:
+            The result; its encoding is what the caller gets.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define run(shared, event)")
+
+
+class TestData:
+    """Events for exec_test.
+
+    Args:
+        invocations: one event for each invocation, as JSON values.
+        region: AWS region id for setup() and the events.
+
+    Source: the seed's test data, `{"region": "eu-central-1", "invocations": [EVENT, ...]}`.
+    """
+
+    __test__ = False  # pytest: not a test class
+
+    def __init__(self, invocations: "Sequence[Any]" = (), region: "str | None" = None) -> None:
+        self.invocations = list(invocations)
+        self.region = region
+
+    @classmethod
+    def of(cls, data: "TestData | Mapping[str, Any] | str | bytes") -> "TestData":
+        """Test data from a dict, JSON text or JSON bytes.
+
+        Raises:
+            UsageError: the data has another form; the message says what is missing.
+        """
+        from fastlambda.errors import UsageError
+
+        if isinstance(data, TestData):
+            return data
+        if isinstance(data, (str, bytes)):
+            from json import loads
+
+            try:
+                data = loads(data)
+            except ValueError as exc:
+                raise UsageError(f"test data is not JSON: {exc}") from None
+        if not isinstance(data, dict) or not isinstance(data.get("invocations"), list):
+            raise UsageError('test data must be {"region": TEXT, "invocations": [EVENT, ...]}')
+        return cls(data["invocations"], data.get("region"))
+
+
+def _is_awaitable(value: object) -> bool:
+    return hasattr(type(value), "__await__")
+
+
+class Host:
+    """A Runner at work: its instance, its shared value and, once something is async, its event loop.
+
+    Args:
+        runner_class: the user's class.
+        region: for setup() and the events.
+    """
+
+    def __init__(self, runner_class: "type[Runner[Any, Any, Any]]", region: "str | None") -> None:
+        if not (isinstance(runner_class, type) and issubclass(runner_class, Runner)):
+            from fastlambda.errors import UsageError
+
+            raise UsageError(f"a subclass of fastlambda.Runner is needed, not {runner_class!r}")
+        self.runner = runner_class()
+        self.region = region
+        self.shared: Any = None
+        self.loop: AbstractEventLoop | None = None
+        self.task: Task[Any] | None = None  # of the invocation under way
+        self.decode, self.encode = _codecs(runner_class)
+
+    def wait(self, value: "Any") -> "Any":
+        """`value`, or what it gives when awaited on this host's event loop."""
+        if not _is_awaitable(value):
+            return value
+        if self.loop is None:
+            import asyncio
+
+            self.loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self.loop)
+        self.task = self.loop.create_task(_await(value))
+        try:
+            return self.loop.run_until_complete(self.task)
+        finally:
+            self.task = None
+
+    def setup(self) -> None:
+        self.shared = self.wait(self.runner.setup(self.region))
+
+    def call(self, event: object, context: Context) -> object:
+        """One invocation, as the loop calls it."""
+        return self.wait(self.runner.run(self.shared, LambdaEvent(event, self.region, context)))
+
+    def close(self) -> None:
+        """Ends the event loop; may be called twice."""
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            import asyncio
+
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+            asyncio.set_event_loop(None)
+
+
+async def _await(value: "Awaitable[T]") -> "T":
+    return await value
+
+
+# Declared types that need no decoder of their own.
+_PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
+
+
+def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes] | None]":
+    """Decoder and encoder for the declared Event and Return; None: plain JSON."""
+    bases: tuple[Any, ...] = runner_class.__dict__.get("__orig_bases__", ())
+    for base in bases:
+        args = getattr(base, "__args__", ())
+        if getattr(base, "__origin__", None) is Runner and len(args) == 3:
+            if args[1] in _PLAIN and args[2] in _PLAIN:
+                return None, None
+            break
+    else:
+        if Runner in runner_class.__bases__:
+            return None, None
+    from fastlambda import typed
+
+    _, event_type, return_type = typed.runner_types(runner_class)
+    return typed.decoder(event_type), typed.encoder(return_type)
+
+
+def _start(
+    runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None"
+) -> "tuple[Host, Runtime]":
+    """Host and Runtime for a Runner, which is not set up yet."""
+    config = config or Config.from_env()
+    runtime = Runtime(config, None)
+    try:
+        host = Host(runner_class, config.region)
+    except BaseException as exc:
+        from fastlambda.errors import fail_init
+
+        fail_init(runtime.channel, exc)
+    runtime.bind(host.call, host.decode, host.encode)
+    return host, runtime
+
+
+def _set_up(host: Host, runtime: Runtime) -> None:
+    try:
+        host.setup()
+    except BaseException as exc:
+        from fastlambda.errors import fail_init
+
+        fail_init(runtime.channel, exc)
+
+
+def runtime_for_target(target: str, config: Config) -> Runtime:
+    """The Runtime for `module:RunnerClass`, set up and ready to serve."""
+    runtime = Runtime(config, None)
+    module_name, _, class_name = target.partition(":")
+    try:
+        __import__(module_name)
+        from sys import modules
+
+        runner_class = modules[module_name]
+        for name in class_name.split("."):
+            runner_class = getattr(runner_class, name)
+        host = Host(runner_class, config.region)  # type: ignore[arg-type]
+        runtime.bind(host.call, host.decode, host.encode)
+        host.setup()
+    except BaseException as exc:
+        from fastlambda.errors import fail_init
+        from fastlambda.handler import runner_fault
+
+        fail_init(runtime.channel, runner_fault(target, exc))
+    return runtime
+
+
+def exec(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None" = None) -> None:
+    """Runs a Runner until Lambda ends the process: blocks.
+
+    Args:
+        runner_class: a subclass of Runner.
+        config: None: Config.from_env().
+
+    Raises:
+        UsageError: the environment names no Runtime API, or `runner_class` is no Runner.
+        TransportError: the connection to the Runtime API failed.
+        SystemExit: with 1 after an init error was reported; with the handler's own code when it asked to leave.
+    """
+    host, runtime = _start(runner_class, config)
+    try:
+        _set_up(host, runtime)
+        runtime.serve()
+    finally:
+        host.close()
+
+
+async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None" = None) -> None:
+    """Runs a Runner inside the running event loop, which stays free while no event has come.
+
+    Args and errors are those of exec().
+    """
+    import asyncio
+
+    host, runtime = _start(runner_class, config)
+    loop = asyncio.get_running_loop()
+    try:
+        shared = host.runner.setup(host.region)
+        host.shared = await shared if _is_awaitable(shared) else shared
+    except BaseException as exc:
+        from fastlambda.errors import fail_init
+
+        fail_init(runtime.channel, exc)
+    try:
+        while True:
+            await _readable(loop, runtime)
+            inv = runtime.poll()
+            try:
+                event = LambdaEvent(runtime.decode(inv), host.region, Context(inv, runtime.config))
+                result = host.runner.run(host.shared, event)
+                payload = runtime.encode(await result if _is_awaitable(result) else result)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as exc:
+                runtime.fail(inv, exc)
+            else:
+                runtime.answer(inv, payload)
+    finally:
+        runtime.channel.close()
+
+
+async def _readable(loop: "AbstractEventLoop", runtime: Runtime) -> None:
+    """Asks for the next event and waits until its answer begins."""
+    import asyncio
+
+    runtime.channel.start_next()
+    fd = runtime.channel.fileno()
+    if fd < 0:
+        return
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(fd)
+
+
+def exec_test(
+    runner_class: "type[Runner[Any, Any, Any]]",
+    test_data: "TestData | Mapping[str, Any] | str | bytes",
+    config: "Config | None" = None,
+) -> "list[Any]":
+    """Runs a Runner in this process, once for each event of the test data; no Runtime API is needed.
+
+    Events are encoded and decoded as they would be in Lambda, and so are results, whose encoding is thrown away.
+
+    Args:
+        runner_class: a subclass of Runner.
+        test_data: TestData, a dict, JSON text or JSON bytes.
+        config: what Context tells about the function; None: Config.from_env().
+
+    Returns:
+        What run() returned, one result for each event.
+
+    Raises:
+        UsageError: the test data has another form.
+        UnmarshalError: an event does not fit the declared type.
+        BaseException: whatever setup() or run() raises.
+    """
+    from json import dumps
+
+    data = TestData.of(test_data)
+    config = config or Config.from_env()
+    region = data.region or config.region
+    host = Host(runner_class, region)
+    runtime = Runtime.offline(config, host.call, host.decode, host.encode)
+    results = []
+    try:
+        host.setup()
+        for n, event in enumerate(data.invocations, 1):
+            body = event if isinstance(event, bytes) else dumps(event).encode()
+            inv = Invocation.offline(body, f"test-{n}")
+            result = host.call(runtime.decode(inv), Context(inv, config))
+            runtime.encode(result)
+            results.append(result)
+    finally:
+        host.close()
+    return results
