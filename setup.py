@@ -21,6 +21,8 @@ SANITIZE = os.environ.get("FASTLAMBDA_SANITIZE", "")
 
 # Hidden symbols and dead sections: the extension's size is part of every cold start.
 compile_args = ["-std=gnu11", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-pthread"]
+# Cython's stable-ABI start-up would import `inspect` and `collections.abc`.
+compile_args += ["-include", f"{NATIVE}/diet.h"]
 # What the stable ABI does not have must not link by accident.
 compile_args += ["-Werror=implicit-function-declaration"]
 link_args = ["-pthread"]
