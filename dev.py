@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Sets up a virtual environment and runs one thing in it: nothing else has to be installed first.
+
+  python3 dev.py demo        build, then invoke a function of examples/ on this machine and print its answer
+  python3 dev.py test        build, then run the tests (arguments go to pytest)
+  python3 dev.py lint        format, lint and types
+  python3 dev.py bench       the benchmark (--help for its options)
+  python3 dev.py docs        build the documentation into site/
+  python3 dev.py NAME        run tools/NAME.py: wheelhouse, fuzz, soak, sanitize, ...
+
+Needs Python 3.11 or newer, a C compiler and access to a package index. Everything goes to .venv/ and .cache/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+
+# What each command needs beyond the package itself; a tool may name its own in a line `# extras: a,b`.
+EXTRAS = {"demo": "local", "test": "dev", "lint": "dev", "bench": "bench", "docs": "docs"}
+DEMO = ["invoke", "examples.hello.handler", '{"name": "world"}']
+
+
+def say(text: str) -> None:
+    print(f"-- {text}", file=sys.stderr, flush=True)
+
+
+def run(*command: str | Path, **options: object) -> int:
+    return subprocess.run([str(part) for part in command], cwd=ROOT, **options).returncode  # type: ignore[call-overload]
+
+
+def must(*command: str | Path) -> None:
+    code = run(*command)
+    if code:
+        sys.exit(f"dev.py: {' '.join(str(part) for part in command)} ended with {code}")
+
+
+def state_of(extras: str) -> str:
+    """Changes when what is installed has to change."""
+    seen = hashlib.sha256(f"{extras} {sys.version}".encode())
+    sources = [ROOT / "pyproject.toml", ROOT / "setup.py", *sorted((ROOT / "src/fastlambda/_native").glob("*"))]
+    for path in [*sources, *sorted((ROOT / "src/fastlambda").glob("_core.p*"))]:
+        seen.update(path.read_bytes())
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(("FASTLAMBDA_BUILD", "FASTLAMBDA_SANITIZE")):
+            seen.update(f"{name}={value}".encode())
+    return seen.hexdigest()
+
+
+def prepare(extras: str) -> None:
+    """A virtual environment with the package, editable, and its extras; does nothing when that stands already."""
+    mark = VENV / f"fastlambda-{extras.replace(',', '-')}"
+    state = state_of(extras)
+    if mark.exists() and mark.read_text() == state and (ROOT / "src/fastlambda/_core.abi3.so").exists():
+        return
+    if not PYTHON.exists():
+        say("making .venv")
+        venv.create(VENV, with_pip=True, clear=True)
+    say(f"installing fastlambda[{extras}] and building its extension")
+    must(PYTHON, "-m", "pip", "install", "-q", "--upgrade", "pip")
+    must(PYTHON, "-m", "pip", "install", "-q", "-e", f".[{extras}]")
+    mark.write_text(state)
+
+
+def extras_of(tool: Path) -> str:
+    for line in tool.read_text().splitlines():
+        if line.startswith("# extras:"):
+            return line.partition(":")[2].strip()
+    return "dev"
+
+
+def lint(python: Path) -> int:
+    checks = (
+        ["-m", "ruff", "format", "--check", "."],
+        ["-m", "ruff", "check", "."],
+        ["-m", "mypy"],
+        ["-m", "pyright", "--warnings", "tests/surface/typing_user.py"],
+    )
+    return max(run(python, *check) for check in checks)
+
+
+def main(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    if sys.version_info < (3, 11):
+        sys.exit(f"dev.py: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+    name, rest = argv[0], argv[1:]
+    tool = ROOT / "tools" / f"{name}.py"
+    if name not in EXTRAS and not tool.exists():
+        sys.exit(f"dev.py: there is no {name!r}\n{__doc__}")
+    prepare(EXTRAS.get(name) or extras_of(tool))
+    if name == "demo":
+        return run(PYTHON, "-m", "fastlambda.local.cli", *(rest or DEMO))
+    if name == "test":
+        return run(PYTHON, "-m", "pytest", *rest)
+    if name == "lint":
+        return lint(PYTHON)
+    if name == "bench":
+        return run(PYTHON, "bench/run.py", *rest)
+    if name == "docs":
+        return run(PYTHON, "-m", "mkdocs", "build", "--strict", "-q", *rest)
+    return run(PYTHON, tool, *rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

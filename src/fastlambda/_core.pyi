@@ -1,0 +1,185 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__version__: str
+
+class Config:
+    """What the environment says, read once.
+
+    Attributes:
+        runtime_api: host:port of the Runtime API, or None outside Lambda.
+        handler: the handler string, `module.function` or `module:RunnerClass`.
+        region: AWS region id.
+        function_name, function_version, log_group_name, log_stream_name: as Lambda names them, or None.
+        memory_limit_in_mb: decimal MB as text, as Lambda gives it.
+        initialization_type: "on-demand", "provisioned-concurrency", "snap-start" or "lambda-managed-instances".
+        task_root: folder of the function's code.
+        http: "h11" to read every answer with h11; None: only what the scanner declines.
+        json: "orjson" or "stdlib" to fix the JSON codec; None: the cheaper one for this process.
+        pipeline: whether a result and the next poll leave in one write.
+    """
+
+    runtime_api: str | None
+    handler: str | None
+    region: str | None
+    function_name: str | None
+    function_version: str | None
+    memory_limit_in_mb: str | None
+    log_group_name: str | None
+    log_stream_name: str | None
+    initialization_type: str | None
+    task_root: str | None
+    http: str | None
+    json: str | None
+    pipeline: bool
+
+    def __init__(
+        self,
+        *,
+        runtime_api: str | None = ...,
+        handler: str | None = ...,
+        region: str | None = ...,
+        function_name: str | None = ...,
+        function_version: str | None = ...,
+        memory_limit_in_mb: str | None = ...,
+        log_group_name: str | None = ...,
+        log_stream_name: str | None = ...,
+        initialization_type: str | None = ...,
+        task_root: str | None = ...,
+        http: str | None = ...,
+        json: str | None = ...,
+        pipeline: bool = ...,
+    ) -> None: ...
+    @staticmethod
+    def from_env(environ: Mapping[str, str] | None = None) -> Config:
+        """The configuration that environment variables give.
+
+        Args:
+            environ: None: os.environ.
+        """
+
+class Invocation:
+    """One delivered event with its metadata, as it came."""
+
+    body: bytes
+    deadline_ms: int
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def trace_id(self) -> str | None: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @staticmethod
+    def offline(body: bytes, request_id: str, timeout_ms: int = 60_000) -> Invocation:
+        """An invocation that no server sent: for tests of a handler in this process."""
+
+class Context:
+    """What a handler learns about its invocation and its function.
+
+    Has all that AWS's LambdaContext has, and the seed's names; attributes are made when first asked for, and may be
+    set freely.
+
+    Attributes:
+        aws_request_id, request_id: id of the invocation.
+        deadline: Unix milliseconds at which Lambda ends it; 0: unknown.
+        invoked_function_arn: with the alias or version it was called by.
+        xray_trace_id: the trace header, or None.
+        tenant_id: of a function in tenant isolation, or None.
+        client_context: a ClientContext, or None.
+        identity: a CognitoIdentity, never None.
+        function_name, function_version, log_group_name, log_stream_name, memory_limit_in_mb: as Lambda names them.
+        env_config: the Config.
+    """
+
+    aws_request_id: str
+    request_id: str
+    deadline: int
+    invoked_function_arn: str | None
+    xray_trace_id: str | None
+    tenant_id: str | None
+    client_context: Any
+    identity: Any
+    function_name: str | None
+    function_version: str | None
+    log_group_name: str | None
+    log_stream_name: str | None
+    memory_limit_in_mb: str | None
+    env_config: Config
+
+    def __init__(self, invocation: Invocation, config: Config) -> None: ...
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends this invocation, never below 0."""
+    def w3c(self) -> dict[str, str]:
+        """The W3C trace context that came with the event: those of traceparent, tracestate, baggage that did."""
+    def log(self, message: object) -> None:
+        """Writes `message` to the function's log as it is, without a new line."""
+    def __getattr__(self, name: str) -> Any: ...
+
+class Channel:
+    """One connection to the Runtime API, opened when first needed.
+
+    Args:
+        runtime_api: host:port.
+        http: "h11" to read every answer with h11.
+
+    Raises:
+        UsageError: `runtime_api` has another form.
+    """
+
+    runtime_api: str
+    http_status: int
+    def __init__(self, runtime_api: str, http: str | None = None) -> None: ...
+    def next(self) -> Invocation:
+        """GET invocation/next: waits for an event, for hours if need be."""
+    def start_next(self) -> None:
+        """GET invocation/next without waiting for its answer, which next() then reads."""
+    def post_response(self, inv: Invocation, payload: bytes | str, headers: bytes = ...) -> tuple[int, bytes]:
+        """POST invocation/{id}/response; the answer's status and body."""
+    def post_error(self, inv: Invocation, body: bytes, headers: bytes) -> tuple[int, bytes]:
+        """POST invocation/{id}/error; the answer's status and body."""
+    def post_init_error(self, body: bytes, headers: bytes, phase: bytes = b"init") -> tuple[int, bytes]:
+        """POST init/error or restore/error; the answer's status and body."""
+    def get_restore_next(self) -> int:
+        """GET restore/next; the answer's status."""
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+    def fileno(self) -> int:
+        """The connection's descriptor, -1 when there is none."""
+    def receive_bytes(self) -> bytes: ...
+
+class Runtime:
+    """One polling loop: takes events from its Channel, gives them to `call`, posts what comes back."""
+
+    config: Config
+    channel: Channel
+    def __init__(
+        self,
+        config: Config,
+        call: Callable[[Any, Context], Any] | None,
+        decode: Callable[[bytes], Any] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
+        channel: Channel | None = None,
+    ) -> None: ...
+    @staticmethod
+    def offline(
+        config: Config,
+        call: Callable[[Any, Context], Any] | None,
+        decode: Callable[[bytes], Any] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
+    ) -> Runtime: ...
+    def bind(
+        self,
+        call: Callable[[Any, Context], Any] | None,
+        decode: Callable[[bytes], Any] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
+    ) -> None: ...
+    def serve(self, limit: int = -1) -> None:
+        """Answers invocations: for ever, or `limit` of them."""
+    def poll(self) -> Invocation: ...
+    def decode(self, inv: Invocation) -> Any: ...
+    def encode(self, result: Any) -> Any: ...
+    def answer(self, inv: Invocation, payload: Any) -> int: ...
+    def fail(self, inv: Invocation, exc: BaseException) -> int: ...
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
