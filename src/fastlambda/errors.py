@@ -157,10 +157,12 @@ def error_type(exc: BaseException) -> str:
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ASYNCIO = os.path.join(os.path.dirname(os.__file__), "asyncio") + os.sep
 
 
 def _is_ours(path: str) -> bool:
-    return path.startswith(_HERE) or path.endswith("_core.pyx")
+    """Whether a frame is of the way into the user's code: ours, the event loop's, the import machinery's."""
+    return path.startswith((_HERE, _ASYNCIO, "<frozen importlib")) or path.endswith("_core.pyx")
 
 
 def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
@@ -169,7 +171,7 @@ def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
 
     frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_FRAMES))
     for i, frame in enumerate(frames):
-        if not _is_ours(frame.filename) and not frame.filename.startswith("<frozen importlib"):
+        if not _is_ours(frame.filename):
             return frames[i:]
     return []
 

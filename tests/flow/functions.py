@@ -31,11 +31,11 @@ class Text:
     text: str | None = None
 
 
-class TypedEcho(Runner[None, Text, Text]):
+class TypedEcho(Runner[None, Text, Text | dict[str, str]]):
     """Gives `{}` back as it came: a text that is not there is left out."""
 
-    def run(self, shared: None, event: LambdaEvent[Text]) -> Text:
-        return event.event
+    def run(self, shared: None, event: LambdaEvent[Text]) -> Text | dict[str, str]:
+        return event.event if event.event.text is not None else {}
 
 
 class FailingRunner(Runner[None, dict, object]):
