@@ -140,6 +140,7 @@ cdef class Channel:
     cdef bint is_used             # an answer has come over this connection
     cdef bint has_answer_begun    # bytes of the current answer have arrived
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
+    cdef bint wants_next          # the next write carries a GET next behind its request
     # The answer last read.
     cdef readonly int http_status
     cdef bint is_close
@@ -149,7 +150,7 @@ cdef class Channel:
     cpdef close(self)
     cpdef start_next(self)
     cpdef Invocation next(self)
-    cdef bytes post_result(self, Invocation inv, object payload, bytes headers)
+    cdef bytes post_result(self, Invocation inv, object payload, bytes headers, bint with_next)
     cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
                     http1_span invocation_id, const char *body, size_t body_len)
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields)
@@ -182,12 +183,14 @@ cdef class Runtime:
     cdef object decoder
     cdef object encoder
     # This invocation only.
+    cdef str refused_id           # of the invocation whose result was just refused
     cdef str trace_id             # what _X_AMZN_TRACE_ID holds
 
-    cdef int serve_one(self) except -1
+    cdef int serve_one(self, bint with_next) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)
-    cpdef int answer(self, Invocation inv, payload) except -1
+    cdef Invocation settle_refused(self, Invocation inv)
+    cpdef int answer(self, Invocation inv, payload, bint with_next=*) except -1
     cpdef int fail(self, Invocation inv, exc) except -1
     cdef int publish_trace(self, Invocation inv) except -1

@@ -42,6 +42,7 @@ cdef enum:
     READ_ROOM = 32 * 1024
     SCRATCH_KEPT = 256 * 1024      # an unusually large head does not stay in memory
     SPILL_ROOM = 4096              # what may follow a body: chunk ends, the next answer
+    MAX_RESULT = 6 * 1024 * 1024 + 100   # what the platform accepts
     MAX_BODY = 256 * 1024 * 1024   # an announced length over this is refused, not allocated (the platform sends 6 MiB)
 
 
@@ -208,7 +209,6 @@ cdef class Channel:
             return
         if self.fd < 0:
             self.connect()
-        self.has_answer_begun = False
         status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0)
         self.is_next_sent = status == 0   # a dead connection shows again in next(), which opens a fresh one
 
@@ -234,8 +234,11 @@ cdef class Channel:
                            f"sent back: {inv.text(RAPI_INVOCATION_ID)[:64]!r}")
         return inv
 
-    cdef bytes post_result(self, Invocation inv, object payload, bytes headers):
-        """POST invocation/{id}/response; `payload` is bytes or str (sent as UTF-8).  The answer's body."""
+    cdef bytes post_result(self, Invocation inv, object payload, bytes headers, bint with_next):
+        """POST invocation/{id}/response; `payload` is bytes or str (sent as UTF-8).  The answer's body.
+
+        With `with_next` the next poll leaves in the same write, which saves a round trip: its answer is next()'s.
+        """
         cdef const char *data
         cdef Py_ssize_t size
         if isinstance(payload, str):
@@ -243,8 +246,13 @@ cdef class Channel:
         else:
             data = PyBytes_AsString(payload)
             size = PyBytes_Size(payload)
-        return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
-                         inv.span(RAPI_INVOCATION_ID), data, size)
+        # A result that the server refuses for its size may end the connection, and the poll with it.
+        self.wants_next = with_next and size <= MAX_RESULT
+        try:
+            return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
+                             inv.span(RAPI_INVOCATION_ID), data, size)
+        finally:
+            self.wants_next = False
 
     def post_response(self, Invocation inv, payload, bytes headers=b"Content-Type: application/json\r\n"):
         """POST invocation/{id}/response.
@@ -257,7 +265,7 @@ cdef class Channel:
         Returns:
             The answer's status and body.
         """
-        body = self.post_result(inv, payload, headers)
+        body = self.post_result(inv, payload, headers, False)
         return self.http_status, body
 
     def post_error(self, Invocation inv, bytes body, bytes headers):
@@ -307,8 +315,8 @@ cdef class Channel:
                     self.is_next_sent = False
                     status = 0
                 else:
-                    self.has_answer_begun = False
                     status = self.send(head, head_len, body, body_len)
+                self.has_answer_begun = buffer_len(&self.incoming) > 0
                 # After a failed send there may still be an answer: a server may refuse a body before it has read it all.
                 if status == 0 or status == -EPIPE or status == -ECONNRESET:
                     status = self.read_head()
@@ -327,6 +335,8 @@ cdef class Channel:
         self.is_used = True
         if self.is_close:
             self.close()
+        elif self.wants_next:
+            self.is_next_sent = True
         return answer
 
     cdef int connect(self) except -1:
@@ -348,6 +358,8 @@ cdef class Channel:
         out.sent = 0
         net_out_add(&out, head, head_len)
         net_out_add(&out, body, body_len)
+        if self.wants_next:
+            net_out_add(&out, PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request))
         while True:
             with nogil:
                 status = net_send_all(fd, &out)
@@ -748,25 +760,42 @@ cdef class Runtime:
     def serve(self, long limit=-1):
         """Answers invocations: for ever, or `limit` of them."""
         while limit != 0:
-            self.serve_one()
+            self.serve_one(self.config.pipeline and limit != 1)
             limit -= 1
 
-    cdef int serve_one(self) except -1:
+    cdef int serve_one(self, bint with_next) except -1:
         cdef Invocation inv = self.poll()
         try:
             payload = self.encode(self.call(self.decode(inv), Context(inv, self.config)))
         except BaseException as exc:
             self.fail(inv, exc)
         else:
-            self.answer(inv, payload)
+            self.answer(inv, payload, with_next)
         return 0
 
     # The steps, also taken one by one by the asynchronous loop in runner.py.
 
     cpdef Invocation poll(self):
-        """Waits for an event."""
+        """Waits for an event that has not been handled yet."""
         cdef Invocation inv = self.channel.next()
+        if self.refused_id is not None:
+            inv = self.settle_refused(inv)
         self.publish_trace(inv)
+        return inv
+
+    cdef Invocation settle_refused(self, Invocation inv):
+        """After a refused result the server hands out the same event again: it is failed, never run a second time."""
+        from fastlambda.errors import ResponseRefused
+        for _ in range(2):
+            if inv.request_id != self.refused_id:
+                break
+            self.fail(inv, ResponseRefused("The result of this invocation was refused by the Runtime API"))
+            inv = self.channel.next()
+        else:
+            if inv.request_id == self.refused_id:
+                protocol_error(f"the Runtime API at {self.channel.runtime_api} hands out invocation {inv.request_id} "
+                               "again and again, and refuses its result")
+        self.refused_id = None
         return inv
 
     cpdef object decode(self, Invocation inv):
@@ -785,14 +814,17 @@ cdef class Runtime:
             return Raw(result)
         return encode_json(result)
 
-    cpdef int answer(self, Invocation inv, payload) except -1:
-        """Posts a result; a refusal is logged and never repeated."""
+    cpdef int answer(self, Invocation inv, payload, bint with_next=False) except -1:
+        """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
         if isinstance(payload, Raw):
-            body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n")
+            body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n",
+                                            with_next)
         else:
-            body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n")
+            body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
         if self.channel.http_status != 202:
             from fastlambda.errors import refused
+            if self.channel.http_status == 400 or self.channel.http_status == 403:
+                self.refused_id = inv.request_id
             refused("response", inv.request_id, self.channel.runtime_api, self.channel.http_status, body)
         return 0
 

@@ -67,6 +67,12 @@ class MarshalError(Fault):
     error_type = "Runtime.MarshalError"
 
 
+class ResponseRefused(Fault):
+    """The Runtime API did not take the result of an invocation, which is still open."""
+
+    error_type = "Runtime.ResponseRefused"
+
+
 class ContextUnmarshalError(Fault):
     """The client context or identity is not JSON."""
 

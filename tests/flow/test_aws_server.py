@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import AwsServer, clean_env
-
-HERE = Path(__file__).resolve().parent
+from functions_env import FUNCTIONS, functions_env
+from support import AwsServer
 
 # 2048 and 2049 bytes: the server sends the first with a length, the second in chunks.
 SIZES = {"2 B": 2, "1 KB": 1024, "2048 B": 2048, "2049 B": 2049, "100 KB": 100_000, "5.9 MB": 5_900_000}
@@ -21,10 +20,6 @@ def event_of(size: int) -> bytes:
     if size == 2:
         return b"{}"
     return b'{"text":"' + (b"0123456789abcde\xc3\xa9" * (size // 17 + 1))[: size - 12] + b"z" + b'"}'
-
-
-def functions_env(**more: str) -> dict[str, str]:
-    return clean_env(PYTHONPATH=str(HERE), **more)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -50,6 +45,6 @@ def test_a_failing_function_is_told_and_the_process_goes_on(target: str, tmp_pat
             _, body = server.invoke(b'{"fail": true}')
             assert b'"errorMessage": "as asked", "errorType": "ValueError"' in body
             first = json.loads(body)["stackTrace"][0]
-            assert str(HERE / "functions.py") in first, "frames of the runtime come before the function's"
+            assert str(FUNCTIONS / "functions.py") in first, "frames of the runtime come before the function's"
             pids.add(server.invoke(b"{}")[1])
         assert len(pids) == 1, "the process was started again"
