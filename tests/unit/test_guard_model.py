@@ -1,0 +1,308 @@
+"""Every interleaving of the loop and the guard, over a model of what they do to the slot.
+
+One line of a program here is one atomic step there (_native/guard.c); between any two, the other party may do any
+number of its own. A search visits every state that can be reached. Each claim is also put to a model with a mistake
+seeded into it, which it must find.
+
+The model's time: "due" is a fact about an invocation that becomes true at any moment. Two invocations are served; what
+becomes due in the first must never touch the second.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+
+IDLE, RUNNING, WRITING, QUIET, ANSWERING, FIRED = ["idle", "running", "writing", "quiet", "answering", "fired"]
+WATCHED = (RUNNING, WRITING, QUIET)
+
+
+class Wrong(AssertionError):
+    """A claim does not hold."""
+
+
+class S(NamedTuple):
+    """What there is at one moment."""
+
+    # The slot's word.
+    gen: int = 0
+    is_interrupted: bool = False
+    state: str = IDLE
+    # Facts of the world: which generations' step one and step two have become due (0: none yet).
+    one_due: int = 0
+    two_due: int = 0
+    # The parties' places in their programs and what they have in their registers.
+    loop: str = "arm"
+    loop_saw: "tuple[int, bool, str]" = (0, False, IDLE)
+    guard: str = "load"
+    guard_saw: "tuple[int, bool, str]" = (0, False, IDLE)
+    signal: str = "none"
+    taken: int = 0
+    # What has come of it.
+    pieces: int = 0
+    answers: "tuple[int, int]" = (0, 0)  # per invocation
+    is_over: bool = False  # the process has ended
+    raised: "tuple[int, int]" = (0, 0)  # exceptions that hit each invocation
+
+    @property
+    def word(self) -> "tuple[int, bool, str]":
+        return (self.gen, self.is_interrupted, self.state)
+
+    def with_word(self, gen: int, is_interrupted: bool, state: str, **more: object) -> "S":
+        return self._replace(gen=gen, is_interrupted=is_interrupted, state=state, **more)  # type: ignore[arg-type]
+
+    def counted(self, field: str, gen: int) -> "S":
+        now = list(getattr(self, field))
+        now[gen - 1] += 1
+        if now[gen - 1] > 1:
+            raise Wrong(f"{field} twice for invocation {gen}: {self}")
+        return self._replace(**{field: tuple(now)})
+
+
+def cas(s: S, saw: "tuple[int, bool, str]", mistake: str) -> bool:
+    if mistake == "no generation in the word":
+        return s.word[1:] == saw[1:]
+    return s.word == saw
+
+
+def begin_write(s: S, who: str) -> None:
+    """The connection takes one writer at a time."""
+    if who == "guard" and s.loop == "wrote piece":
+        raise Wrong(f"the guard writes into the loop's half-written piece: {s}")
+    if who == "guard" and s.loop == "wrote answer":
+        raise Wrong(f"the guard writes into the loop's answer: {s}")
+    if who == "loop" and s.guard == "spoke":
+        raise Wrong(f"the loop writes after the guard: {s}")
+
+
+def loop_steps(s: S, mistake: str) -> Iterator[S]:
+    """guard_arm(), guard_stream_write(), guard_stream_pause(), guard_answer(), and the writes between them."""
+    if s.is_over:
+        return
+    if s.loop == "arm":
+        if s.gen < 2:
+            yield s.with_word(s.gen + 1, False, RUNNING, loop="handler", pieces=0)
+    elif s.loop == "handler":
+        yield s._replace(loop="answer", loop_saw=s.word)
+        if s.pieces < 2:
+            yield s._replace(loop="piece", loop_saw=s.word)
+    elif s.loop == "piece":
+        if s.loop_saw[2] == FIRED:
+            yield s._replace(loop="waits")
+        elif cas(s, s.loop_saw, mistake):
+            begin_write(s, "loop")
+            yield s.with_word(s.gen, s.is_interrupted, WRITING, loop="wrote piece")
+        else:
+            yield s._replace(loop_saw=s.word)
+    elif s.loop == "wrote piece":
+        yield s._replace(loop="pause", loop_saw=s.word)
+    elif s.loop == "pause":
+        if s.loop_saw[2] == FIRED:
+            yield s._replace(loop="waits")
+        elif cas(s, s.loop_saw, mistake):
+            yield s.with_word(s.gen, s.is_interrupted, QUIET, loop="handler", pieces=s.pieces + 1)
+        else:
+            yield s._replace(loop_saw=s.word)
+    elif s.loop == "answer":
+        if mistake == "the loop waits in vain" and s.loop_saw != s.word:
+            yield s._replace(loop="waits")
+        elif mistake == "the loop stores instead of swapping":
+            yield s.with_word(s.gen, s.is_interrupted, ANSWERING, loop="wrote answer").counted("answers", s.gen)
+        elif s.loop_saw[2] == FIRED:
+            yield s._replace(loop="waits")
+        elif cas(s, s.loop_saw, mistake):
+            begin_write(s, "loop")
+            yield s.with_word(s.gen, s.is_interrupted, ANSWERING, loop="wrote answer").counted("answers", s.gen)
+        else:
+            yield s._replace(loop_saw=s.word)
+    elif s.loop == "wrote answer":
+        yield s._replace(loop="arm")
+
+
+def guard_steps(s: S, mistake: str) -> Iterator[S]:
+    """look_at_slot(): load the word and the deadlines of its generation, then swap."""
+    if s.is_over:
+        return
+    gen, is_interrupted, state = s.guard_saw
+    if s.guard == "load":
+        yield s._replace(guard="decide", guard_saw=s.word)
+    elif s.guard == "decide":
+        if state not in WATCHED:
+            yield s._replace(guard="load")
+        elif s.one_due >= gen and not is_interrupted:
+            yield s._replace(guard="step one")
+        elif s.two_due >= gen:
+            yield s._replace(guard="step two")
+        else:
+            yield s._replace(guard="load")
+            if is_interrupted:
+                yield s._replace(guard="load", signal="sent")
+    elif s.guard == "step one":
+        if cas(s, s.guard_saw, mistake):
+            if s.one_due < s.gen:
+                raise Wrong(f"an invocation is interrupted before its time: {s}")
+            yield s.with_word(s.gen, True, s.state, guard="load", signal="sent")
+        else:
+            yield s._replace(guard="load")
+    elif s.guard == "step two":
+        if mistake == "the guard stores instead of swapping" or cas(s, s.guard_saw, mistake):
+            if s.two_due < s.gen:
+                raise Wrong(f"an invocation is ended before its time: {s}")
+            fired = s.with_word(s.gen, s.is_interrupted, FIRED)
+            if state == WRITING and mistake != "the guard speaks in the middle of a piece":
+                yield fired._replace(guard="cut").counted("answers", s.gen)
+            else:
+                begin_write(s, "guard")
+                yield fired._replace(guard="spoke").counted("answers", s.gen)
+        else:
+            yield s._replace(guard="load")
+    elif s.guard in ("spoke", "cut"):
+        yield s._replace(is_over=True)
+
+
+def signal_steps(s: S, mistake: str) -> Iterator[S]:
+    """The signal's Python-level handler: runs in the loop's thread, at any bytecode, so also between two handlers."""
+    if s.is_over or s.signal != "sent":
+        return
+    if s.loop not in ("handler", "arm", "wrote piece", "wrote answer"):
+        return  # the loop is in C, between a load and its swap: no bytecode there
+    quiet = s._replace(signal="none")
+    may = s.state in (RUNNING, QUIET) and s.is_interrupted and s.taken != s.gen
+    if mistake == "the signal raises without looking":
+        may = s.gen > 0
+    if not may:
+        yield quiet
+        return
+    if s.loop != "handler":
+        raise Wrong(f"an exception outside of a handler: {s}")
+    if s.one_due < s.gen:
+        raise Wrong(f"a late exception hits the next invocation: {s}")
+    # The handler unwinds, perhaps after a while (its finally blocks), or swallows it: both are "handler" going on.
+    yield quiet._replace(taken=s.gen).counted("raised", s.gen)
+
+
+def time_steps(s: S, mistake: str) -> Iterator[S]:
+    """Step one, then step two of the first invocation become due; the second's never do."""
+    if s.gen == 1 and s.one_due == 0:
+        yield s._replace(one_due=1)
+    if s.one_due == 1 and s.two_due == 0:
+        yield s._replace(two_due=1)
+
+
+def check(s: S) -> None:
+    """What holds in every state."""
+    if s.is_over or (s.loop == "arm" and s.gen == 2):
+        for gen in range(1, s.gen + 1):
+            if s.answers[gen - 1] != 1:
+                raise Wrong(f"invocation {gen} has {s.answers[gen - 1]} answers at the end: {s}")
+    if s.loop == "waits" and not s.is_over and s.guard not in ("spoke", "cut"):
+        raise Wrong(f"the loop waits for an end that does not come: {s}")
+
+
+def explore(mistake: str) -> int:
+    """Visits every reachable state; returns how many there are."""
+    seen = {S()}
+    todo = [S()]
+    while todo:
+        s = todo.pop()
+        check(s)
+        for party in HAND_OVER:
+            fresh = [n for n in party(s, mistake) if n not in seen]
+            seen.update(fresh)
+            todo += fresh
+    return len(seen)
+
+
+HAND_OVER: list[Callable[[S, str], Iterator[S]]] = [loop_steps, guard_steps, signal_steps, time_steps]
+
+
+def test_each_invocation_is_answered_once_in_every_interleaving() -> None:
+    assert explore("") > 500, "the search has hardly looked"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "no generation in the word",
+        "the loop stores instead of swapping",
+        "the guard stores instead of swapping",
+        "the guard speaks in the middle of a piece",
+        "the signal raises without looking",
+        "the loop waits in vain",
+    ],
+)
+def test_the_search_finds_a_seeded_mistake_in_the_hand_over(mistake: str) -> None:
+    with pytest.raises(Wrong):
+        explore(mistake)
+
+
+# ---- the alarm clock ----------------------------------------------------------------------------------------------
+
+
+class A(NamedTuple):
+    """The loop arms once; the thread is about to sleep."""
+
+    is_armed: bool = False
+    next_wake: str = "soon"  # what the thread has published: "soon" (it is awake) or "late"
+    loop: str = "first"
+    thread: str = "scan"
+    thread_saw: bool = False
+    is_kicked: bool = False
+
+
+def arming(a: A, mistake: str) -> Iterator[A]:
+    """guard_arm(): store the word, then load next_wake."""
+    order = ["store", "load"]
+    if mistake == "the loop looks before it stores":
+        order.reverse()
+    if a.loop == "done":
+        return
+    if a.loop == "kick":  # needs the mutex, which the thread gives up by sleeping
+        if a.thread == "asleep":
+            yield a._replace(loop="done" if order[-1] == "load" else "second", is_kicked=True)
+        return
+    what = order[0] if a.loop == "first" else order[1]
+    after = "second" if a.loop == "first" else "done"
+    if what == "store":
+        yield a._replace(is_armed=True, loop=after)
+    else:
+        yield a._replace(loop="kick" if a.next_wake == "late" else after)
+
+
+def sleeping(a: A, mistake: str) -> Iterator[A]:
+    """watch(): guard_look(), store next_wake, look at the words again, sleep."""
+    if a.thread == "scan":
+        yield a._replace(thread="found" if a.is_armed else "publish")
+    elif a.thread == "publish":
+        again = "sleep" if mistake == "the thread does not look again" else "rescan"
+        yield a._replace(next_wake="late", thread=again)
+    elif a.thread == "rescan":
+        yield a._replace(thread="scan" if a.is_armed else "sleep")
+    elif a.thread == "sleep":
+        yield a._replace(thread="asleep")
+    elif a.thread == "asleep" and a.is_kicked:
+        yield a._replace(thread="scan", is_kicked=False, next_wake="soon")
+
+
+def wakes(mistake: str) -> int:
+    seen = {A()}
+    todo = [A()]
+    while todo:
+        a = todo.pop()
+        following = [*arming(a, mistake), *sleeping(a, mistake)]
+        if not following and a.is_armed and a.thread != "found":
+            raise Wrong(f"armed, and the thread sleeps on: {a}")
+        fresh = [n for n in following if n not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return len(seen)
+
+
+def test_an_armed_deadline_is_always_found_by_the_sleeping_thread() -> None:
+    assert wakes("") > 10
+
+
+@pytest.mark.parametrize("mistake", ["the loop looks before it stores", "the thread does not look again"])
+def test_the_search_finds_a_lost_wake_up(mistake: str) -> None:
+    with pytest.raises(Wrong):
+        wakes(mistake)
