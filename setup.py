@@ -47,7 +47,11 @@ core = Extension(
     sources=["src/fastlambda/_core.pyx", *sorted(str(p) for p in Path(NATIVE).glob("*.c"))],
     depends=sorted(str(p) for p in Path(NATIVE).glob("*.h")),
     include_dirs=[NATIVE],
-    define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1"), ("FASTLAMBDA_VERSION", f'"{VERSION}"')],
+    define_macros=[
+        ("Py_LIMITED_API", "0x030B0000"),
+        ("CYTHON_LIMITED_API", "1"),
+        ("FASTLAMBDA_VERSION", f'"{VERSION}"'),
+    ],
     py_limited_api=True,
     extra_compile_args=compile_args,
     extra_link_args=link_args,

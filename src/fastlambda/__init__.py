@@ -31,7 +31,7 @@ _ROOMS = {
     "exec_async": "runner",
     "exec_test": "runner",
 }
-__all__ = [name for name in _ROOMS if name != "exec"]  # noqa: PLE0604  `exec` would shadow a builtin in a star-import
+__all__ = [name for name in _ROOMS if name != "exec"]
 
 
 def __getattr__(name: str) -> object:

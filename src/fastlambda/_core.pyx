@@ -172,7 +172,7 @@ cdef class Channel:
         cdef str host, port
         host, _, port = runtime_api.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not runtime_api.isascii() \
-                or not runtime_api.isprintable() or " " in runtime_api:
+                or not runtime_api.isprintable() or " " in runtime_api or "/" in runtime_api:
             from fastlambda.errors import UsageError
             raise UsageError(f"AWS_LAMBDA_RUNTIME_API must be host:port, without a scheme, not {runtime_api!r}")
         self.runtime_api = runtime_api

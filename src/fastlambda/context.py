@@ -111,8 +111,16 @@ def log(message: object) -> None:
 
 def describe(context: "Any") -> str:
     """repr(context), as AWS's client has it."""
-    names = (
-        "aws_request_id log_group_name log_stream_name function_name memory_limit_in_mb function_version "
-        "invoked_function_arn client_context identity tenant_id"
-    ).split()
+    names = [
+        "aws_request_id",
+        "log_group_name",
+        "log_stream_name",
+        "function_name",
+        "memory_limit_in_mb",
+        "function_version",
+        "invoked_function_arn",
+        "client_context",
+        "identity",
+        "tenant_id",
+    ]
     return f"LambdaContext([{','.join(f'{name}={getattr(context, name)}' for name in names)}])"

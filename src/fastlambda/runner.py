@@ -11,30 +11,27 @@ from fastlambda._core import Config, Context, Invocation, Runtime
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-    from typing import Any, Generic, NoReturn, TypeVar
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import Any, Generic, TypeVar
 
     Shared = TypeVar("Shared")
     Event = TypeVar("Event")
     Return = TypeVar("Return")
     T = TypeVar("T")
-    _OfEvent = Generic[Event]
-    _OfAll = Generic[Shared, Event, Return]
 else:
+    # Declaring a Runner needs nothing of typing: at run time Runner[S, E, R] is a plain alias of Runner.
+    Shared = Event = Return = None
 
-    class _OfEvent:
-        """Runner[Shared, Event, Return] as a plain alias: nothing of typing is needed to declare a Runner."""
-
+    class _Subscriptable:
         __slots__ = ()
 
         def __class_getitem__(cls, types: object) -> object:
-            return _GenericAlias(cls, types)
+            return type(list[int])(cls, types)
 
-    _OfAll = _OfEvent
-    _GenericAlias = type(list[int])
+    Generic = dict.fromkeys([Event, (Shared, Event, Return)], _Subscriptable)
 
 
-class LambdaEvent(_OfEvent):
+class LambdaEvent(Generic[Event]):
     """What a Runner's run() is given.
 
     Attributes:
@@ -54,7 +51,7 @@ class LambdaEvent(_OfEvent):
         return f"LambdaEvent(event={self.event!r}, region={self.region!r})"
 
 
-class Runner(_OfAll):
+class Runner(Generic[Shared, Event, Return]):
     """One function: subclass it as `class MyRunner(Runner[Shared, Event, Return])` and define `run`.
 
     Every method may be `def` or `async def`; asynchronous ones share one event loop for the life of the process.
@@ -199,7 +196,7 @@ def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callabl
     """Decoder and encoder for the declared Event and Return; None: plain JSON."""
     bases: tuple[Any, ...] = runner_class.__dict__.get("__orig_bases__", ())
     for base in bases:
-        args = getattr(base, "__args__", ())
+        args: tuple[Any, ...] = getattr(base, "__args__", ())
         if getattr(base, "__origin__", None) is Runner and len(args) == 3:
             if args[1] in _PLAIN and args[2] in _PLAIN:
                 return None, None
@@ -213,9 +210,7 @@ def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callabl
     return typed.decoder(event_type), typed.encoder(return_type)
 
 
-def _start(
-    runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None"
-) -> "tuple[Host, Runtime]":
+def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None") -> "tuple[Host, Runtime]":
     """Host and Runtime for a Runner, which is not set up yet."""
     config = config or Config.from_env()
     runtime = Runtime(config, None)
@@ -290,7 +285,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
     host, runtime = _start(runner_class, config)
     loop = asyncio.get_running_loop()
     try:
-        shared = host.runner.setup(host.region)
+        shared: Any = host.runner.setup(host.region)
         host.shared = await shared if _is_awaitable(shared) else shared
     except BaseException as exc:
         from fastlambda.errors import fail_init
@@ -302,7 +297,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
             inv = runtime.poll()
             try:
                 event = LambdaEvent(runtime.decode(inv), host.region, Context(inv, runtime.config))
-                result = host.runner.run(host.shared, event)
+                result: Any = host.runner.run(host.shared, event)
                 payload = runtime.encode(await result if _is_awaitable(result) else result)
             except asyncio.CancelledError:
                 raise
