@@ -676,7 +676,12 @@ cdef class Stopgap:
         while at < end and text[at] in " \t\n\r":
             at += 1
         try:
-            value, at = self.scan(text, at)
+            try:
+                value, at = self.scan(text, at)
+            except SystemError:
+                # The scanner takes its exception from json.decoder, but only where that is loaded already.
+                import json.decoder
+                value, at = self.scan(text, at)
         except StopIteration as stop:
             raise ValueError(f"Expecting value: char {stop.value}") from None
         while at < end and text[at] in " \t\n\r":
