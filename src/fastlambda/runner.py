@@ -192,18 +192,21 @@ async def _await(value: "Awaitable[T]") -> "T":
 _PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
 
 
+def _subscript(runner_class: type) -> "tuple[Any, ...] | None":
+    """The arguments of Runner[...] among the bases of a class or its ancestors, type variables as they are."""
+    for ancestor in runner_class.__mro__:
+        for base in ancestor.__dict__.get("__orig_bases__", ()):
+            args: tuple[Any, ...] = getattr(base, "__args__", ())
+            if getattr(base, "__origin__", None) is Runner and len(args) == 3:
+                return args
+    return None
+
+
 def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes] | None]":
     """Decoder and encoder for the declared Event and Return; None: plain JSON."""
-    bases: tuple[Any, ...] = runner_class.__dict__.get("__orig_bases__", ())
-    for base in bases:
-        args: tuple[Any, ...] = getattr(base, "__args__", ())
-        if getattr(base, "__origin__", None) is Runner and len(args) == 3:
-            if args[1] in _PLAIN and args[2] in _PLAIN:
-                return None, None
-            break
-    else:
-        if Runner in runner_class.__bases__:
-            return None, None
+    args = _subscript(runner_class)
+    if args is None or (args[1] in _PLAIN and args[2] in _PLAIN):
+        return None, None
     from fastlambda import typed
 
     _, event_type, return_type = typed.runner_types(runner_class)
