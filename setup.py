@@ -4,6 +4,7 @@ Environment switches (see CONTRIBUTING.md):
   FASTLAMBDA_BUILD_STRICT=1   warnings are errors, as on our own lanes
   FASTLAMBDA_BUILD_DEBUG=1    counters of buffers and threads, -O0 -g, asserts on
   FASTLAMBDA_SANITIZE=...     address,undefined or thread
+  FASTLAMBDA_BUILD_FOR=...    linux or darwin: what a cross compiler builds for
 """
 
 import os
@@ -18,6 +19,7 @@ NATIVE = "src/fastlambda/_native"
 STRICT = bool(os.environ.get("FASTLAMBDA_BUILD_STRICT"))
 DEBUG = bool(os.environ.get("FASTLAMBDA_BUILD_DEBUG"))
 SANITIZE = os.environ.get("FASTLAMBDA_SANITIZE", "")
+SYSTEM = os.environ.get("FASTLAMBDA_BUILD_FOR", sys.platform)
 
 # Hidden symbols and dead sections: the extension's size is part of every cold start.
 compile_args = ["-std=gnu11", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-pthread"]
@@ -26,7 +28,7 @@ compile_args += ["-include", f"{NATIVE}/diet.h"]
 # What the stable ABI does not have must not link by accident.
 compile_args += ["-Werror=implicit-function-declaration"]
 link_args = ["-pthread"]
-if sys.platform == "linux":
+if SYSTEM == "linux":
     link_args += ["-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--as-needed"]
 if STRICT:
     compile_args += ["-Wall", "-Wextra", "-Werror"]
@@ -34,7 +36,7 @@ if DEBUG:
     compile_args += ["-O0", "-g", "-DFASTLAMBDA_DEBUG=1", "-UNDEBUG"]
 else:
     compile_args += ["-O2", "-g0"]
-    if sys.platform == "linux":
+    if SYSTEM == "linux":
         link_args += ["-Wl,-s"]
 if SANITIZE:
     compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]

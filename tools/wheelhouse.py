@@ -1,0 +1,303 @@
+"""Fills wheelhouse/: the wheels of every platform, the sdist, the wheels of what they need, and SHA256SUMS.
+
+Owns the cross-compilation.  Promises: two runs with the same tools give the same bytes; what TARGETS promises is built,
+or the run fails.  Compiles with zig (PyPI: ziglang), so no container and no second machine is needed.
+Source: PEP 600 (manylinux_2_17), PEP 656 (musllinux), reproducible-builds.org (SOURCE_DATE_EPOCH).
+
+The headers of the Python that runs this serve every target: the limited API asks pyconfig.h only for the sizes of C
+types, and those are the same on all the targets (LP64).
+"""
+# extras: wheels
+
+import argparse
+import gzip
+import hashlib
+import io
+import os
+import re
+import runpy
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WHEELHOUSE = ROOT / "wheelhouse"
+VERSION = runpy.run_path(str(ROOT / "src/fastlambda/_version.py"))["__version__"]
+
+# Wheel platform tag -> zig's target.  glibc 2.17 is older than that of every Lambda runtime (2.26 and 2.34).
+TARGETS = {
+    "manylinux_2_17_x86_64": "x86_64-linux-gnu.2.17",
+    "manylinux_2_17_aarch64": "aarch64-linux-gnu.2.17",
+    "musllinux_1_2_x86_64": "x86_64-linux-musl",
+    "musllinux_1_2_aarch64": "aarch64-linux-musl",
+}
+# Nobody has run these: they are built on request only, into wheelhouse/untested/.
+MACOS = {
+    "macosx_11_0_x86_64": "x86_64-macos.11.0",
+    "macosx_11_0_arm64": "aarch64-macos.11.0",
+}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+DEPENDENCIES = ("h11==0.16.0", "orjson==3.11.4")
+# 2025-01-01: any fixed time after 1980 does (zip knows none before).
+EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
+# The extension is part of every cold start, and the layer of every deployment.
+MAX_WHEEL = 150 * 1024
+BELONGS = re.compile(
+    r"fastlambda/(.+\.pyi?|py\.typed|_core\.abi3\.so|packaging/[a-z-]+\.sh)|fastlambda-[^/]+\.dist-info/.+"
+)
+
+# Runs setup.py with neutral flags: how the building Python was compiled must not show in the wheels.
+SETUP = """
+import runpy, sys, sysconfig
+cc, ld = sys.argv.pop(1), sys.argv.pop(1)
+sysconfig.get_config_vars().update(CC=cc, CFLAGS="-DNDEBUG -fwrapv", OPT="", CCSHARED="-fPIC", LDSHARED=ld, LDFLAGS="")
+sys.argv[0] = "setup.py"
+runpy.run_path("setup.py", run_name="__main__")
+"""
+
+
+def environment() -> dict[str, str]:
+    """The environment of a build: nothing of the caller's compiler settings."""
+    taken = re.compile(r"CC|CXX|CPP|AR|LD.*|.*FLAGS|FASTLAMBDA_.*|PYTHON.*")
+    kept = {name: value for name, value in os.environ.items() if not taken.fullmatch(name)}
+    return kept | {"SOURCE_DATE_EPOCH": str(EPOCH), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(*argv: object, cwd: Path = ROOT, **variables: str) -> str:
+    """Runs a command and returns what it printed.
+
+    Raises:
+        SystemExit: it failed; its output is shown.
+    """
+    done = subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env=environment() | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\nwheelhouse: {' '.join(map(str, argv[:4]))} ended with {done.returncode}")
+    return done.stdout
+
+
+# ---- the same bytes every time ------------------------------------------------------------------------------------
+
+
+def settle_sdist(path: Path) -> None:
+    """Rewrites an sdist with sorted names, one time, no owner and plain permissions."""
+    packed = io.BytesIO()
+    with tarfile.open(path) as old, tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new:
+        for member in sorted((m for m in old if m.isfile()), key=lambda m: m.name):
+            plain = tarfile.TarInfo(member.name)
+            plain.size, plain.mtime, plain.mode = member.size, EPOCH, 0o644
+            new.addfile(plain, old.extractfile(member))
+    with open(path, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=EPOCH) as zipped:
+        zipped.write(packed.getvalue())
+
+
+def settle_wheel(path: Path) -> None:
+    """Rewrites a wheel with sorted names (RECORD last, as PEP 427 recommends), one time and plain permissions."""
+    with zipfile.ZipFile(path) as old:
+        files = {name: old.read(name) for name in old.namelist() if not name.endswith("/")}
+    with zipfile.ZipFile(path, "w") as new:
+        for name in sorted(files, key=lambda n: (n.endswith("/RECORD"), n)):
+            info = zipfile.ZipInfo(name, time.gmtime(EPOCH)[:6])
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3
+            info.external_attr = (stat.S_IFREG | (0o755 if name.endswith(".so") else 0o644)) << 16
+            new.writestr(info, files[name], compresslevel=9)
+
+
+# ---- building -----------------------------------------------------------------------------------------------------
+
+
+def build_sdist(out: Path, work: Path) -> Path:
+    """The sdist, from a copy of the files that belong to it: a checkout's egg-info would leak into it."""
+    for name in ("MANIFEST.in", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md", "LICENSE"):
+        shutil.copy(ROOT / name, work)
+    strays = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info", "_core.c", "*.o")
+    shutil.copytree(ROOT / "src", work / "src", ignore=strays)
+    build = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    run(sys.executable, "-c", build, out.resolve(), cwd=work)
+    (sdist,) = out.glob("fastlambda-*.tar.gz")
+    settle_sdist(sdist)
+    return sdist
+
+
+def unpack(sdist: Path, work: Path) -> Path:
+    """The unpacked sdist with its C generated: once, for all targets."""
+    with tarfile.open(sdist) as packed:
+        packed.extractall(work, filter="data")
+    (tree,) = work.iterdir()
+    run(sys.executable, "setup.py", "-q", "--version", cwd=tree)
+    return tree
+
+
+def musl_stand_in(cc: str, target: str, work: Path) -> Path:
+    """An empty libc with the name that Alpine gives musl: zig would link against "libc.so", unknown to auditwheel."""
+    soname = f"libc.musl-{target.partition('-')[0]}.so.1"
+    (work / "empty.c").touch()
+    flags = ["-nostdlib", "-shared", f"-Wl,-soname,{soname}"]
+    run(*cc.split(), *flags, work / "empty.c", "-o", work / soname)
+    return work / soname
+
+
+def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path) -> Path:
+    """One wheel.
+
+    Args:
+        source: what unpack() returned.
+        platform: the wheel's platform tag.
+        target: zig's name for it.
+        out: the folder where the wheel goes.
+        work: an empty folder.
+    """
+    tree = shutil.copytree(source, work / "tree")
+    cc = f"{sys.executable} -m ziglang cc -target {target}"
+    ld = f"{cc} -shared"
+    if "musl" in target:
+        ld = f"{cc} -nostdlib -shared -Wl,--no-as-needed {musl_stand_in(cc, target, work)}"
+    elif "macos" in target:
+        ld = f"{cc} -shared -undefined dynamic_lookup"
+    command = ["-q", "build", "-b", work / "build", "bdist_wheel", "-b", work / "bdist", "-d", work / "out"]
+    system = "darwin" if "macos" in target else "linux"
+    log = run(
+        sys.executable, "-c", SETUP, cc, ld, *command, "--plat-name", platform, cwd=tree, FASTLAMBDA_BUILD_FOR=system
+    )
+    names = [path.name for path in (work / "out").glob("*.whl")]
+    if names != [f"fastlambda-{VERSION}-cp311-abi3-{platform}.whl"]:
+        raise SystemExit(f"{log}\nwheelhouse: {platform} gave {names}")
+    wheel = out / names[0]
+    shutil.move(work / "out" / names[0], wheel)
+    settle_wheel(wheel)
+    return wheel
+
+
+def build_all(out: Path, targets: dict[str, str]) -> list[Path]:
+    """The sdist, and a wheel from it for each target."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for name in ("checkout", "sdist", *targets):
+            (work / name).mkdir()
+        sdist = build_sdist(out, work / "checkout")
+        source = unpack(sdist, work / "sdist")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            jobs = [
+                pool.submit(build_wheel, source, platform, target, out, work / platform)
+                for platform, target in targets.items()
+            ]
+            return [sdist, *(job.result() for job in jobs)]
+
+
+# ---- checking -----------------------------------------------------------------------------------------------------
+
+
+def check_wheel(path: Path) -> None:
+    """What a wheel must hold, must not hold, and may weigh.
+
+    Raises:
+        SystemExit: it does not keep to that.
+    """
+    with zipfile.ZipFile(path) as wheel:
+        names = wheel.namelist()
+    stray = [name for name in names if not BELONGS.fullmatch(name)]
+    if stray:
+        raise SystemExit(f"wheelhouse: {path.name} holds what does not belong there: {stray}")
+    for needed in ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE"):
+        if not any(name.endswith(needed) for name in names):
+            raise SystemExit(f"wheelhouse: {path.name} lacks {needed}")
+    if path.stat().st_size > MAX_WHEEL:
+        raise SystemExit(f"wheelhouse: {path.name} has {path.stat().st_size} bytes, over {MAX_WHEEL}")
+
+
+def audit(path: Path) -> str:
+    """What auditwheel and abi3audit say about a Linux wheel, in one line.
+
+    Raises:
+        SystemExit: they object.
+    """
+    shown = " ".join(run(sys.executable, "-m", "auditwheel", "show", path).split())
+    tag = path.stem.rsplit("-", 1)[1].split(".")[0]
+    if f'following platform tag: "{tag}"' not in shown:
+        raise SystemExit(f"wheelhouse: auditwheel does not find {path.name} to be {tag}: {shown}")
+    run(sys.executable, "-m", "abi3audit", "--strict", path)  # fails when a symbol is not in the stable ABI of 3.11
+    return f"auditwheel: {tag}, abi3audit: clean"
+
+
+# ---- the rest -----------------------------------------------------------------------------------------------------
+
+
+def download(out: Path, targets: dict[str, str]) -> None:
+    """The wheels of the dependencies, for every platform and Python."""
+
+    def fetch(job: tuple[str, str]) -> None:
+        python, platform = job
+        tags = [f"--platform={tag}" for tag in platform.split(".")]
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps")
+        run(*pip, "--only-binary=:all:", f"--python-version={python}", *tags, "-d", out, *DEPENDENCIES)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fetch, [(python, platform) for python in PYTHONS for platform in targets]))
+
+
+def write_sums(out: Path) -> None:
+    """SHA256SUMS, in the form that `sha256sum -c` reads."""
+    files = sorted(path for path in out.iterdir() if path.suffix in (".whl", ".gz"))
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    (out / "SHA256SUMS").write_text("".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="dev.py wheelhouse", description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--out", type=Path, default=WHEELHOUSE, help="default: wheelhouse/")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the platforms whose tag contains TEXT")
+    parser.add_argument("--macos", action="store_true", help="macOS wheels too, into untested/: nobody has run them")
+    parser.add_argument("--no-dependencies", action="store_true", help="without the wheels of h11 and orjson")
+    parser.add_argument("--no-audit", action="store_true", help="without auditwheel and abi3audit")
+    parser.add_argument("--verify", action="store_true", help="build everything a second time and compare the bytes")
+    args = parser.parse_args()
+
+    pyconfig = Path(sysconfig.get_path("include"), "pyconfig.h")
+    if "SIZEOF_VOID_P 8" not in pyconfig.read_text():
+        raise SystemExit(f"wheelhouse: {pyconfig} is not of a plain 64-bit Python (Debian splits it); use another one")
+    targets = {tag: target for tag, target in TARGETS.items() if args.only in tag}
+    args.out.mkdir(parents=True, exist_ok=True)
+    for pattern in ("*.whl", "*.tar.gz", "SHA256SUMS", "untested/*.whl"):
+        for old in args.out.glob(pattern):
+            old.unlink()
+    for path in build_all(args.out, targets):
+        said = ""
+        if path.suffix == ".whl":
+            check_wheel(path)
+            said = "" if args.no_audit else audit(path)
+        print(f"{path.stat().st_size:>8}  {path.name}  {said}", flush=True)
+    if args.verify:
+        with tempfile.TemporaryDirectory() as folder:
+            for again in build_all(Path(folder), targets):
+                if again.read_bytes() != (args.out / again.name).read_bytes():
+                    raise SystemExit(f"wheelhouse: a second build of {again.name} has other bytes")
+        print("a second build gave the same bytes")
+    if args.macos:
+        (args.out / "untested").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in build_all(Path(folder), MACOS)[1:]:
+                check_wheel(path)
+                print(f"{path.stat().st_size:>8}  untested/{path.name}")
+                shutil.move(path, args.out / "untested")
+    if not args.no_dependencies:
+        download(args.out, targets)
+    write_sums(args.out)
+
+
+if __name__ == "__main__":
+    main()
