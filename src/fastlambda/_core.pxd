@@ -77,6 +77,8 @@ cdef extern from "rapi.h" nogil:
     struct rapi_base:
         const char *common
         size_t common_len
+        const char *prefix
+        size_t prefix_len
     void rapi_read_fields(const http1_head *head, http1_span *fields) noexcept
     int64_t rapi_deadline_ms(http1_span text) noexcept
     int rapi_is_header_safe(http1_span text) noexcept
@@ -126,7 +128,8 @@ cdef class Channel:
     cdef readonly str runtime_api
     cdef bytes host
     cdef bytes port
-    cdef bytes common             # Host and User-Agent lines; `base` borrows from it for the Channel's life
+    cdef bytes prefix             # of every path; `base` borrows from both for the Channel's life
+    cdef bytes common             # Host and User-Agent lines
     cdef bytes next_request
     cdef rapi_base base
     cdef bint use_h11

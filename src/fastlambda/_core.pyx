@@ -169,21 +169,27 @@ cdef class Channel:
         self.outgoing.data = NULL
 
     def __init__(self, str runtime_api, str http=None):
-        cdef str host, port
-        host, _, port = runtime_api.rpartition(":")
+        cdef str address, slash, prefix, host, port
+        address, slash, prefix = runtime_api.partition("/")
+        host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not runtime_api.isascii() \
-                or not runtime_api.isprintable() or " " in runtime_api or "/" in runtime_api:
+                or not runtime_api.isprintable() or " " in runtime_api or "//" in runtime_api:
             from fastlambda.errors import UsageError
-            raise UsageError(f"AWS_LAMBDA_RUNTIME_API must be host:port, without a scheme, not {runtime_api!r}")
+            raise UsageError("AWS_LAMBDA_RUNTIME_API must be host:port (and a path before the API's own, if need be), "
+                             f"without a scheme, not {runtime_api!r}")
         self.runtime_api = runtime_api
         self.host = host.strip("[]").encode()
         self.port = port.encode()
         self.use_h11 = http == "h11"
         version = sys.version.partition(" ")[0]
-        self.common = f"Host: {runtime_api}\r\nUser-Agent: fastlambda/{__version__}-python/{version}\r\n".encode()
+        self.prefix = (slash + prefix).rstrip("/").encode()
+        self.base.prefix = PyBytes_AsString(self.prefix)
+        self.base.prefix_len = PyBytes_Size(self.prefix)
+        self.common = f"Host: {address}\r\nUser-Agent: fastlambda/{__version__}-python/{version}\r\n".encode()
         self.base.common = PyBytes_AsString(self.common)
         self.base.common_len = PyBytes_Size(self.common)
-        self.next_request = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self.common + b"\r\n"
+        self.next_request = (b"GET " + self.prefix + b"/2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self.common
+                             + b"\r\n")
 
     def __dealloc__(self):
         net_close(self.fd)
@@ -826,7 +832,7 @@ cdef class Runtime:
                                             with_next)
         else:
             body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
-        if self.channel.http_status != 202:
+        if self.channel.http_status // 100 != 2:   # 202; other servers than AWS's say 200
             from fastlambda.errors import refused
             if self.channel.http_status == 400 or self.channel.http_status == 403:
                 self.refused_id = inv.request_id
@@ -844,7 +850,7 @@ cdef class Runtime:
         http_status, body = self.channel.post_error(inv, report.body, report.headers)
         if http_status == 431:
             http_status, body = self.channel.post_error(inv, report.body, report.short_headers)
-        if http_status != 202:
+        if http_status // 100 != 2:
             refused("error", inv.request_id, self.channel.runtime_api, http_status, body)
         if isinstance(exc, SystemExit):
             raise exc

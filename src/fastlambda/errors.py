@@ -325,7 +325,7 @@ def fail_init(channel: object, exc: BaseException) -> "NoReturn":
     report.log()
     try:
         http_status, body = channel.post_init_error(report.body, report.headers)  # type: ignore[attr-defined]
-        if http_status != 202:
+        if http_status // 100 != 2:
             complain(f"POST init/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:
         complain(str(failed))

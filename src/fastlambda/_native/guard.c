@@ -639,7 +639,7 @@ static size_t put_base64(char *to, const char *from, size_t len)
 int guard_put_last_word(struct guard *g, const struct guard_slot *slot, enum guard_state was, enum guard_reason reason)
 {
     char id[6 * GUARD_ID_CAP], message[256], document[6 * GUARD_ID_CAP + 512], headers[160];
-    struct rapi_base base = {g->common, strlen(g->common)};
+    struct rapi_base base = {.common = g->common, .common_len = strlen(g->common), .prefix = ""};
     struct http1_span request_id = {slot->request_id, strlen(slot->request_id)};
     struct http1_span invocation_id = {slot->invocation_id, strlen(slot->invocation_id)};
     struct http1_span lines = {headers, 0};

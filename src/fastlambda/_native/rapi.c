@@ -113,19 +113,22 @@ static char *put_number(char *to, uint64_t n)
 int rapi_put_post(struct buffer *to, const struct rapi_base *base, const char *path, struct http1_span id,
                   const char *verb, struct http1_span headers, struct http1_span invocation_id, uint64_t body_len)
 {
-    static const char POST[] = "POST " RAPI_BASE, VERSION[] = " HTTP/1.1\r\n", ECHO[] = "Lambda-Runtime-Invocation-Id: ",
+    static const char POST[] = "POST ", BASE[] = RAPI_BASE, VERSION[] = " HTTP/1.1\r\n", ECHO[] = "Lambda-Runtime-Invocation-Id: ",
                       LENGTH[] = "Content-Length: ", CHUNKED[] = "Transfer-Encoding: chunked\r\n\r\n";
-    const size_t fixed = sizeof POST + sizeof VERSION + sizeof ECHO + sizeof LENGTH + sizeof CHUNKED + 32;
+    const size_t fixed = sizeof POST + sizeof BASE + sizeof VERSION + sizeof ECHO + sizeof LENGTH + sizeof CHUNKED + 32;
     size_t path_len = strlen(path), verb_len = strlen(verb);
     char *at;
     int status;
 
-    status = buffer_reserve(to, fixed + path_len + 3 * id.len + verb_len + base->common_len + headers.len +
+    status = buffer_reserve(to, fixed + path_len + 3 * id.len + verb_len + base->prefix_len + base->common_len +
+                                    headers.len +
                                     invocation_id.len);
     if (status)
         return status;
     at = to->data + to->end;
     at = put(at, POST, sizeof POST - 1);
+    at = put(at, base->prefix, base->prefix_len);
+    at = put(at, BASE, sizeof BASE - 1);
     at = put(at, path, path_len);
     at = put_path_segment(at, id);
     at = put(at, verb, verb_len);

@@ -38,6 +38,8 @@ int rapi_is_header_safe(struct http1_span text);
 struct rapi_base {
     const char *common; /* "Host: ...\r\nUser-Agent: ...\r\n", owned by the Channel */
     size_t common_len;
+    const char *prefix; /* path before "/2018-06-01/", mostly empty; owned by the Channel */
+    size_t prefix_len;
 };
 
 /* The head of a POST with a body of `body_len` bytes, or a chunked one when body_len is RAPI_CHUNKED, appended to
