@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,13 @@ def test_every_size_comes_back_byte_for_byte(target: str, server: int) -> None:
         start_new_session=True,
     )
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
-        for size in SIZES:
-            event = b"{}" if size == 2 else b'{"text":"' + b"x" * (size - 11) + b'"}'
-            for _ in range(3):
-                connection.request("POST", "/2015-03-31/functions/echo/invocations", body=event)
-                answer = connection.getresponse()
-                assert (answer.status, answer.read()) == (200, event)
+        with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)) as connection:
+            for size in SIZES:
+                event = b"{}" if size == 2 else b'{"text":"' + b"x" * (size - 11) + b'"}'
+                for _ in range(3):
+                    connection.request("POST", "/2015-03-31/functions/echo/invocations", body=event)
+                    answer = connection.getresponse()
+                    assert (answer.status, answer.read()) == (200, event)
         assert function.poll() is None
     finally:
         end_process(function)
