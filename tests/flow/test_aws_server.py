@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from support import AwsServer
 
 # 2048 and 2049 bytes: the server sends the first with a length, the second in chunks.
 SIZES = {"2 B": 2, "1 KB": 1024, "2048 B": 2048, "2049 B": 2049, "100 KB": 100_000, "5.9 MB": 5_900_000}
+# Invocations of each size; FASTLAMBDA_TEST_COUNT=1000 makes the long run of docs/testing.md.
+COUNT = int(os.environ.get("FASTLAMBDA_TEST_COUNT", "20"))
 TARGETS = ["functions.echo", "functions:SyncEcho", "functions:AsyncEcho", "functions:TypedEcho"]
 
 
@@ -32,7 +35,7 @@ def test_every_size_comes_back_byte_for_byte(target: str, http: str, tmp_path: P
             if "\N{REPLACEMENT CHARACTER}" in event.decode(errors="replace"):
                 event = event.replace(b"\xc3z", b"zz")
             assert len(event) == size
-            for n in range(20 if size < 200_000 else 3):
+            for n in range(COUNT if size < 200_000 else max(3, COUNT // 50)):
                 status, body = server.invoke(event)
                 assert (status, body) == (200, event), f"{name}, invocation {n}: {body[:200]!r}"
 
