@@ -25,7 +25,12 @@ from contenders import CONTENDERS, Contender
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / ".cache" / "bench"
-HANDLERS = {"plain": "echo.handler", "logging+json": "echo_logging.handler", "boto3": "echo_boto3.handler"}
+HANDLERS = {
+    "plain": "echo.handler",
+    "logging+json": "echo_logging.handler",
+    "boto3": "echo_boto3.handler",
+    "modules": "modules.handler",
+}
 PACKAGES = ("fastlambda", "awslambdaric", "boto3", "h11", "orjson")
 
 
@@ -292,8 +297,18 @@ class Endpoint:
         return json.loads(line)
 
 
-def run(setting, contender, handler, event, count, **options):
+def run(setting, contender, handler, event, count, wrap=(), grace=0.0, **options):
     """Runs one contender once; returns the endpoint's summary with `start_ns`, the time just before its spawn.
+
+    Args:
+        setting: where and with what.
+        contender: who.
+        handler: a key of HANDLERS.
+        event: a key of events.EVENTS.
+        count: invocations, warm-up included.
+        wrap: a command to put in front, such as strace's.
+        grace: seconds that the process has to end by itself when the endpoint has closed the connection.
+        options: of Endpoint.
 
     Raises:
         BenchError: it did not answer every invocation, or answered one with an error; the text holds its output.
@@ -301,16 +316,22 @@ def run(setting, contender, handler, event, count, **options):
     output = setting.task.parent / "output"
     with Endpoint(setting, event, count, **options) as endpoint:
         env = setting.environment(HANDLERS[handler], endpoint.port, contender.env)
-        pid, start = spawn(setting, setting.command(contender, HANDLERS[handler]), env, output)
+        pid, start = spawn(setting, [*wrap, *setting.command(contender, HANDLERS[handler])], env, output)
+        ended = False
         try:
             if options.get("sample"):
                 endpoint.tell_pid(pid)
             summary = endpoint.summary(pid)
+            endpoint.process.wait()
+            if grace:
+                end(pid, grace, signal.SIGTERM)
+                ended = True
         except BenchError as exc:
             said = output.read_text(errors="replace")[-1500:]
             raise BenchError(f"{contender.name}: {exc}\nits output: {said}") from None
         finally:
-            end(pid)
+            if not ended:
+                end(pid)
     summary["start_ns"] = start
     bad = summary["answered"] != count or summary["errors"] or summary["wrong_id"] or summary["wrong_length"]
     if bad or summary["other_requests"]:
