@@ -38,7 +38,12 @@ def __getattr__(name: str) -> object:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"module 'fastlambda' has no attribute {name!r}")
-    module = __import__(f"fastlambda.{room}", None, None, [name])
+    try:
+        module = __import__(f"fastlambda.{room}", None, None, [name])
+    except ImportError as exc:
+        from fastlambda._broken import explain
+
+        explain(exc)
     value = globals()[name] = getattr(module, name)
     return value
 

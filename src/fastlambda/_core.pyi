@@ -183,3 +183,6 @@ class Runtime:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
+
+def main_managed(task: str, sites: list[str], runtime_dir: str) -> None:
+    """main() for the exec wrapper of a managed runtime, whose program has set sys.path."""

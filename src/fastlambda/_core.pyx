@@ -932,3 +932,56 @@ cdef int put_task_root(Config config) except -1:
     if not sys.path or sys.path[0] != root:
         sys.path.insert(0, root)
     return 0
+
+
+def main_managed(str task, list sites, str runtime_dir):
+    """main() for the exec wrapper of a managed runtime, whose program has set sys.path.
+
+    Does what AWS's start module does besides: .pth files of the function and its layers, PYTHONPATH for children.  Here
+    and not in Python, because it is part of every cold start behind the wrapper.
+    Source: Runtime API contract, "Deployment".
+
+    Args:
+        task: the function's folder.
+        sites: the layers' package folders.
+        runtime_dir: where AWS's start script is.
+    """
+    cdef str own
+    if "PYTHONPATH" not in _environ:   # the interpreter runs with -S
+        _environ["PYTHONPATH"] = runtime_dir
+        own = sys.path[3]
+        if holds_site_files(own):
+            from site import main as run_site
+            run_site()
+        else:   # what the site module gives to functions
+            import builtins
+            from _sitebuiltins import Quitter, _Helper
+            builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
+            builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
+            builtins.help = _Helper()
+        for folder in [task, *sites]:
+            add_site(folder)
+    else:
+        add_site(task)
+    main([])
+
+
+cdef int add_site(str folder) except -1:
+    """site.addsitedir(), where there is a .pth file."""
+    if holds_site_files(folder):
+        from site import addsitedir
+        addsitedir(folder)
+    return 0
+
+
+cdef bint holds_site_files(str folder) except -1:
+    """Whether the site module would find something to do in a folder: .pth files, sitecustomize, usercustomize."""
+    from os import listdir
+    try:
+        names = listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        if name.endswith(".pth") or name.startswith(("sitecustomize", "usercustomize")):
+            return True
+    return False
