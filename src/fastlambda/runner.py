@@ -189,23 +189,25 @@ async def _await(value: "Awaitable[T]") -> "T":
 
 
 # Declared types that need no decoder of their own.
-_PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
+PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
 
 
-def _subscript(runner_class: type) -> "tuple[Any, ...] | None":
-    """The arguments of Runner[...] among the bases of a class or its ancestors, type variables as they are."""
-    for ancestor in runner_class.__mro__:
+def subscript(cls: type, origin: type) -> "tuple[Any, ...]":
+    """The arguments of `origin[...]` among the bases of a class or its ancestors, as they are written; () without.
+
+    Cheap: nothing of typing is needed.  What is no plain type is for typed.type_arguments().
+    """
+    for ancestor in cls.__mro__:
         for base in ancestor.__dict__.get("__orig_bases__", ()):
-            args: tuple[Any, ...] = getattr(base, "__args__", ())
-            if getattr(base, "__origin__", None) is Runner and len(args) == 3:
-                return args
-    return None
+            if getattr(base, "__origin__", None) is origin:
+                return tuple(base.__args__)
+    return ()
 
 
 def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes] | None]":
     """Decoder and encoder for the declared Event and Return; None: plain JSON."""
-    args = _subscript(runner_class)
-    if args is None or (args[1] in _PLAIN and args[2] in _PLAIN):
+    args = subscript(runner_class, Runner)
+    if len(args) != 3 or (args[1] in PLAIN and args[2] in PLAIN):
         return None, None
     from fastlambda import typed
 
