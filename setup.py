@@ -35,8 +35,7 @@ if STRICT:
 if DEBUG:
     compile_args += ["-O0", "-g", "-DFASTLAMBDA_DEBUG=1", "-UNDEBUG"]
 else:
-    # No unwind tables: nothing here unwinds, and they are a tenth of the file.
-    compile_args += ["-O2", "-g0", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+    compile_args += ["-O2", "-g0"]
     if SYSTEM == "linux":
         link_args += ["-Wl,-s"]
 if SANITIZE:

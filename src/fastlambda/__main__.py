@@ -1,11 +1,6 @@
 """`python -m fastlambda TARGET`: runs the function TARGET, or the one that _HANDLER names."""
 
-try:
-    from fastlambda._core import main
-except ImportError as exc:
-    from fastlambda._broken import explain
-
-    explain(exc)
+from fastlambda._core import main
 
 if __name__ == "__main__":
     main()
