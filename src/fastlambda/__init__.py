@@ -16,26 +16,20 @@ if TYPE_CHECKING:
     from fastlambda.runner import exec as exec
     from fastlambda.runner import exec_async as exec_async
     from fastlambda.runner import exec_test as exec_test
-    from fastlambda.streams import HttpStream as HttpStream
-    from fastlambda.streams import StreamingResponse as StreamingResponse
-    from fastlambda.streams import streaming as streaming
 
 # Each public name and the room it lives in.
 _ROOMS = {
     "Config": "_core",
     "Context": "_core",
-    "HttpStream": "streams",
     "InvocationTimeout": "errors",
     "LambdaEvent": "runner",
     "MemoryExhausted": "errors",
     "Runner": "runner",
-    "StreamingResponse": "streams",
     "TestData": "runner",
     "__version__": "_core",
     "exec": "runner",
     "exec_async": "runner",
     "exec_test": "runner",
-    "streaming": "streams",
 }
 __all__ = [name for name in _ROOMS if name != "exec"]
 

@@ -1,8 +1,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastlambda.streams import HttpStream, ResponseStream
-
 __version__: str
 
 class Config:
@@ -18,6 +16,7 @@ class Config:
         task_root: folder of the function's code.
         http: "h11" to read every answer with h11; None: only what the scanner declines.
         json: "orjson" or "stdlib" to fix the JSON codec; None: the cheaper one for this process.
+        json_layout: "aws" to write results in the layout of AWS's client; None: compact.
         pipeline: whether a result and the next poll leave in one write.
     """
 
@@ -33,6 +32,7 @@ class Config:
     task_root: str | None
     http: str | None
     json: str | None
+    json_layout: str | None
     pipeline: bool
 
     def __init__(
@@ -50,6 +50,7 @@ class Config:
         task_root: str | None = ...,
         http: str | None = ...,
         json: str | None = ...,
+        json_layout: str | None = ...,
         pipeline: bool = ...,
     ) -> None: ...
     @staticmethod
@@ -71,8 +72,6 @@ class Invocation:
     def trace_id(self) -> str | None: ...
     @property
     def content_type(self) -> str | None: ...
-    channel: Channel | None
-    stream: Any
     @staticmethod
     def offline(body: bytes, request_id: str, timeout_ms: int = 60_000) -> Invocation:
         """An invocation that no server sent: for tests of a handler in this process."""
@@ -115,28 +114,6 @@ class Context:
         """Milliseconds until Lambda ends this invocation, never below 0."""
     def w3c(self) -> dict[str, str]:
         """The W3C trace context that came with the event: those of traceparent, tracestate, baggage that did."""
-    def response_stream(
-        self,
-        content_type: str | None = None,
-        *,
-        http: HttpStream | None = None,
-        coalesce_bytes: int = 0,
-        coalesce_ms: float = 0,
-    ) -> ResponseStream:
-        """Sends this invocation's result piece by piece, for code that is not a generator.
-
-        What the handler returns then does not count.  An error before the first byte is reported as any other; after
-        it, it ends the stream with trailers.
-
-        Args:
-            content_type: of the result; None: application/octet-stream.
-            http: status, headers and cookies, for function URLs and API Gateway.
-            coalesce_bytes: small chunks wait until this many bytes have come together; 0: each is sent at once.
-            coalesce_ms: milliseconds that a chunk may wait at most; needed with coalesce_bytes.
-
-        Raises:
-            UsageError: this invocation already has a stream.
-        """
     def log(self, message: object) -> None:
         """Writes `message` to the function's log as it is, without a new line."""
     def __getattr__(self, name: str) -> Any: ...
@@ -167,52 +144,24 @@ class Channel:
         """POST init/error or restore/error; the answer's status and body."""
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
-    stream_state: int
-    def begin_stream(self, inv: Invocation, headers: bytes) -> int:
-        """Starts a streamed POST invocation/{id}/response, whose head goes out with the first chunk.
-
-        Args:
-            inv: what next() returned.
-            headers: complete header lines.
-        """
-    def write_chunk(self, data: bytes | bytearray | memoryview | str) -> int:
-        """Sends one chunk, text as UTF-8, and blocks while the receiver is slow; nothing is copied or kept.
-
-        Returns:
-            The chunk's bytes.
-
-        Raises:
-            StreamClosed: the server has ended the connection; the stream is lost.
-        """
-    def end_stream(self, trailers: bytes = b"") -> tuple[int, bytes]:
-        """Ends the stream; the answer's status and body.  The connection is closed.
-
-        Args:
-            trailers: complete trailer lines.
-        """
-    def break_stream(self) -> None:
-        """Cuts the stream off: the server sees a body without its end."""
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
     def fileno(self) -> int:
         """The connection's descriptor, -1 when there is none."""
     def receive_bytes(self) -> bytes: ...
 
-class Stream:
-    """A result that is sent piece by piece."""
-
 class Runtime:
     """One polling loop: takes events from its Channel, gives them to `call`, posts what comes back."""
 
     config: Config
     channel: Channel
-    wait: Callable[[Any], Any] | None
+    codec: Codec
     def __init__(
         self,
         config: Config,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes | Stream] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
         channel: Channel | None = None,
     ) -> None: ...
     @staticmethod
@@ -220,13 +169,13 @@ class Runtime:
         config: Config,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes | Stream] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
     ) -> Runtime: ...
     def bind(
         self,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes | Stream] | None = None,
+        encode: Callable[[Any], bytes] | None = None,
     ) -> None: ...
     def serve(self, limit: int = -1) -> None:
         """Answers invocations: for ever, or `limit` of them."""
@@ -234,8 +183,38 @@ class Runtime:
     def decode(self, inv: Invocation) -> Any: ...
     def encode(self, result: Any) -> Any: ...
     def answer(self, inv: Invocation, payload: Any) -> int: ...
-    def settle(self, inv: Invocation, http_status: int, body: bytes) -> int: ...
     def fail(self, inv: Invocation, exc: BaseException) -> int: ...
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
+
+class Codec:
+    """JSON with one meaning, whichever codec runs: the rules of docs/json.md.
+
+    Args:
+        choice: "orjson" to import it at once, "stdlib" never to, None for the cheaper one of this process.
+        layout: "aws" writes the layout of AWS's client, None the compact one.
+        budget: bytes to work without orjson.
+
+    Attributes:
+        name: which codec runs: "orjson" or "stdlib".
+        rented: bytes read and written without orjson.
+    """
+
+    name: str
+    budget: int
+    rented: int
+    strict: bool
+    object_hook: None
+    object_pairs_hook: None
+    parse_float: type[float]
+    parse_int: type[int]
+    parse_constant: Callable[[str], object]
+    memo: dict[str, str]
+
+    def __init__(self, choice: str | None = ..., layout: str | None = ..., budget: int = ...) -> None: ...
+    def buy(self) -> int: ...
+    def settle(self) -> int: ...
+    def look_around(self) -> int: ...
+    def decode(self, body: bytes) -> Any: ...
+    def encode(self, value: object) -> bytes: ...

@@ -11,14 +11,25 @@ import sys
 from os import environ as _environ
 
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ECONNRESET, EINTR, ENOMEM, EPIPE
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    const char *PyUnicode_AsUTF8AndSize_or_null "PyUnicode_AsUTF8AndSize"(object text, Py_ssize_t *size)
+    ctypedef struct PyObject
+    int PyDict_Next(object mapping, Py_ssize_t *at, PyObject **key, PyObject **item)
+    Py_ssize_t PyDict_Size(object mapping) except -1
+    void PyErr_Clear()
+    double PyFloat_AsDouble(object number) except? -1
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+    char *PyOS_double_to_string(double number, char code, int precision, int flags, int *kind) except NULL
+    int Py_DTSF_ADD_DOT_0
+    void PyMem_Free(void *memory)
+    int Py_EnterRecursiveCall(const char *doing)    # not 0: the exception is set
+    void Py_LeaveRecursiveCall()
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
 
 cdef extern from "time.h" nogil:
@@ -45,14 +56,6 @@ cdef enum:
     SPILL_ROOM = 4096              # what may follow a body: chunk ends, the next answer
     MAX_RESULT = 6 * 1024 * 1024 + 100   # what the platform accepts
     MAX_BODY = 256 * 1024 * 1024   # an announced length over this is refused, not allocated (the platform sends 6 MiB)
-
-
-# Where a streamed result is.
-cdef enum:
-    STREAM_NONE = 0     # none was begun, or it has ended
-    STREAM_BEGUN = 1    # its head is rendered and goes out with the first chunk: nothing was sent
-    STREAM_SENT = 2     # the server has seen its beginning: only trailers can tell of an error now
-    STREAM_BROKEN = 3   # cut off; the server sees a body that does not end
 
 
 # ---- errors -------------------------------------------------------------------------------------------------------
@@ -82,7 +85,7 @@ cdef class Config:
     def __init__(self, *, str runtime_api=None, str handler=None, str region=None, str function_name=None,
                  str function_version=None, str memory_limit_in_mb=None, str log_group_name=None,
                  str log_stream_name=None, str initialization_type=None, str task_root=None, str http=None,
-                 str json=None, bint pipeline=False):
+                 str json=None, str json_layout=None, bint pipeline=False):
         self.runtime_api = runtime_api
         self.handler = handler
         self.region = region
@@ -95,6 +98,7 @@ cdef class Config:
         self.task_root = task_root
         self.http = http
         self.json = json
+        self.json_layout = json_layout
         self.pipeline = pipeline
 
     @staticmethod
@@ -113,6 +117,7 @@ cdef class Config:
             task_root=get("LAMBDA_TASK_ROOT"),
             http=get("FASTLAMBDA_HTTP"),
             json=get("FASTLAMBDA_JSON"),
+            json_layout=get("FASTLAMBDA_JSON_LAYOUT"),
             pipeline=get("FASTLAMBDA_PIPELINE") == "1",
         )
 
@@ -237,7 +242,6 @@ cdef class Channel:
             raise RuntimeApiError("GET invocation/next", self.runtime_api, self.http_status, body)
         inv = Invocation.__new__(Invocation)
         inv.body = body
-        inv.channel = self
         inv.head = self.answer_head
         memcpy(inv.fields, self.answer_fields, sizeof(inv.fields))
         self.answer_head = None
@@ -312,120 +316,6 @@ cdef class Channel:
               "rendering a request for", self)
         return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False)
 
-    # -- a streamed result ------------------------------------------------------------------------------------------
-
-    cpdef int begin_stream(self, Invocation inv, bytes headers) except -1:
-        cdef http1_span lines
-        lines.ptr = PyBytes_AsString(headers)
-        lines.len = PyBytes_Size(headers)
-        buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
-        check(rapi_put_post(&self.outgoing, &self.base, b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", lines,
-                            inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), "rendering a request for", self)
-        self.stream_state = STREAM_BEGUN
-        return 0
-
-    cpdef Py_ssize_t write_chunk(self, data) except -1:
-        cdef Py_buffer view
-        cdef Py_ssize_t size
-        cdef const char *text
-        if isinstance(data, bytes):
-            size = PyBytes_Size(data)
-            self.send_chunk(PyBytes_AsString(data), size)
-        elif isinstance(data, str):
-            text = PyUnicode_AsUTF8AndSize(data, &size)   # lives as long as `data`, in it
-            self.send_chunk(text, size)
-        else:
-            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-            try:
-                size = view.len
-                self.send_chunk(<const char *>view.buf, size)
-            finally:
-                PyBuffer_Release(&view)
-        return size
-
-    cdef int send_chunk(self, const char *data, size_t size) except -1:
-        cdef bytes line
-        if size == 0:
-            return 0    # a chunk of no bytes would be the end of the body
-        line = b"%x\r\n" % size
-        return self.send_stream(line, data, size, b"\r\n")
-
-    cpdef tuple end_stream(self, bytes trailers=b""):
-        self.send_stream(b"0\r\n", NULL, 0, trailers + b"\r\n")
-        try:
-            self.has_answer_begun = buffer_len(&self.incoming) > 0
-            self.await_answer("posting to")
-            body = self.read_answer(False, False)
-        finally:
-            self.stream_state = STREAM_NONE
-            self.close()    # AWS asks for it after a stream
-        return self.http_status, body
-
-    cdef int await_answer(self, str doing) except -1:
-        cdef ssize_t status = self.read_head()
-        return 0 if status == STATUS_DECLINED else check(status, doing, self)
-
-    cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1:
-        """The head, when it is still here, and a piece of the body in one gathered write, which blocks while the
-        receiver is slow.
-
-        A connection that the server closed while the handler ran is replaced before the first bytes go out, and once
-        more when they did not get through: the server takes one answer for an id.  Later nothing can be repeated.
-        """
-        cdef net_out out
-        cdef ssize_t status
-        cdef bint can_repeat = self.stream_state == STREAM_BEGUN and self.fd >= 0
-        if self.stream_state != STREAM_BEGUN and self.stream_state != STREAM_SENT:
-            self.stream_failed(-EPIPE)
-        if can_repeat and net_wait_readable(self.fd, 0) > 0:
-            self.close()    # nothing was asked, so this is its end
-        while True:
-            if self.fd < 0:
-                self.connect()
-            out.n = out.at = 0
-            out.sent = 0
-            net_out_add(&out, buffer_head(&self.outgoing), buffer_len(&self.outgoing))
-            net_out_add(&out, PyBytes_AsString(line), PyBytes_Size(line))
-            net_out_add(&out, data, size)
-            net_out_add(&out, PyBytes_AsString(tail), PyBytes_Size(tail))
-            try:
-                status = self.send_out(&out)
-            except BaseException:
-                # A signal's handler raised.  Nobody can complete half a piece: cut off, so that it shows.
-                if out.sent:
-                    self.break_stream()
-                raise
-            if can_repeat and (status == -EPIPE or status == -ECONNRESET):
-                can_repeat = False
-                self.close()
-                continue
-            break
-        if status < 0:
-            self.stream_failed(status)
-        buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
-        self.stream_state = STREAM_SENT
-        return 0
-
-    def break_stream(self):
-        """Cuts a stream off: the server sees a body without its end, never a result that looks complete."""
-        self.close()
-        if self.stream_state != STREAM_NONE:
-            self.stream_state = STREAM_BROKEN
-
-    cdef int stream_failed(self, ssize_t status) except -1:
-        """Raises StreamClosed with what is known: the server may have said why before it closed."""
-        from fastlambda.errors import stream_closed
-        answer = None
-        if self.stream_state == STREAM_SENT and (status == -EPIPE or status == -ECONNRESET):
-            try:
-                self.has_answer_begun = buffer_len(&self.incoming) > 0
-                self.await_answer("posting to")
-                answer = self.read_answer(False, False)
-            except OSError:
-                pass
-        self.break_stream()
-        raise stream_closed(status, self.http_status, answer, self.runtime_api)
-
     # -- one exchange -----------------------------------------------------------------------------------------------
 
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields):
@@ -483,22 +373,19 @@ cdef class Channel:
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1:
         """0, or the status that ended it.  One gathered write: two small ones cost a round trip under delayed ACK."""
         cdef net_out out
+        cdef int status, fd = self.fd
         out.n = out.at = 0
         out.sent = 0
         net_out_add(&out, head, head_len)
         net_out_add(&out, body, body_len)
         if self.wants_next:
             net_out_add(&out, PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request))
-        return self.send_out(&out)
-
-    cdef ssize_t send_out(self, net_out *out) except? -1:
-        cdef int status, fd = self.fd
         while True:
             with nogil:
-                status = net_send_some(fd, out)
-            if status <= 0 and status != -EINTR:
+                status = net_send_all(fd, &out)
+            if status != -EINTR:
                 return status
-            PyErr_CheckSignals()   # a signal cut the write short: its handler runs before the next one blocks
+            PyErr_CheckSignals()
 
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1:
         """Bytes received into `into`, and beyond it into `incoming`; or a status."""
@@ -714,10 +601,6 @@ cdef class Channel:
         return 0
 
 
-cdef class Stream:
-    """A result that is sent piece by piece; streams.py makes and sends it."""
-
-
 # ---- what the handler sees ----------------------------------------------------------------------------------------
 
 cdef class Context:
@@ -766,10 +649,6 @@ cdef class Context:
         from fastlambda.context import w3c
         return w3c(self._invocation.text(RAPI_CLIENT_CONTEXT))
 
-    def response_stream(self, content_type=None, *, http=None, coalesce_bytes=0, coalesce_ms=0):
-        from fastlambda.streams import open_stream
-        return open_stream(self._invocation, content_type, http, coalesce_bytes, coalesce_ms)
-
     def log(self, message):
         """Writes `message` to the function's log as it is, without a new line."""
         from fastlambda.context import log
@@ -786,83 +665,292 @@ cdef class Context:
 
 # ---- JSON ---------------------------------------------------------------------------------------------------------
 
-cdef class Stopgap:
-    """JSON through the interpreter's own C accelerators, which cost nothing to import."""
-    cdef object scan
-    cdef object iterencode
-    # What _json.make_scanner() reads from its argument.
-    cdef readonly bint strict
-    cdef readonly object object_hook, object_pairs_hook, parse_float, parse_int, parse_constant
-    cdef readonly dict memo
+cdef enum:
+    # Bytes read and written without orjson that cost about what importing it costs: 30 ms at 9 ns saved per byte
+    # (docs/json.md has the measurement).
+    RENT_BUDGET = 3 * 1024 * 1024
 
-    def __init__(self):
-        from _json import encode_basestring, make_encoder, make_scanner
+
+@cython.final
+cdef class Codec:
+    """JSON with one meaning, whichever codec runs: the rules of docs/json.md.
+
+    Reads with the interpreter's own accelerator and writes with the encoder below, which cost nothing to import, until
+    the bytes of both have cost about as much as importing orjson.  What orjson refuses or would change goes through the
+    first two in any case: they are the rules, orjson is the quick way.
+
+    Args:
+        choice: "orjson" to import it at once, "stdlib" never to, None for the cheaper one of this process.
+        layout: "aws" writes the layout of AWS's client (", ", ": " and ASCII only), None the compact one.
+        budget: bytes to work without orjson.
+    """
+
+    def __init__(self, str choice=None, str layout=None, Py_ssize_t budget=RENT_BUDGET):
+        from _json import make_scanner
+        if choice not in (None, "", "orjson", "stdlib"):
+            from fastlambda.errors import UsageError
+            raise UsageError(f"FASTLAMBDA_JSON must be 'orjson' or 'stdlib', not {choice!r}")
+        if layout not in (None, "", "compact", "aws"):
+            from fastlambda.errors import UsageError
+            raise UsageError(f"FASTLAMBDA_JSON_LAYOUT must be 'compact' or 'aws', not {layout!r}")
+        self.is_aws_layout = layout == "aws"
+        self.may_buy = choice != "stdlib"
+        self.budget = budget
+        # What _json.make_scanner() reads from its argument.
         self.strict = True
         self.parse_float = float
         self.parse_int = int
-        self.parse_constant = self.refuse_constant
+        self.parse_constant = refuse_constant
         self.memo = {}
         self.scan = make_scanner(self)
-        self.iterencode = make_encoder(None, self.default, encode_basestring, None, ":", ",", False, False, False)
+        if choice == "orjson":
+            self.buy()
 
-    def refuse_constant(self, name):
-        raise ValueError(f"{name} is not JSON")
+    @property
+    def name(self):
+        """Which codec runs: "orjson" or "stdlib"."""
+        return "stdlib" if self.loads is None else "orjson"
 
-    def default(self, value):
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    cpdef int buy(self) except -1:
+        """Imports orjson, if the choice allows it and it has not been."""
+        if self.loads is not None or not self.may_buy:
+            return 0
+        from fastlambda.codec import orjson_functions
+        functions = orjson_functions()
+        if functions is None:
+            self.may_buy = False
+            return 0
+        self.loads, self.dumps, self.fallback, self.options = functions
+        return 0
 
-    cdef object decode(self, bytes body):
-        cdef str text = body.decode("utf-8")
-        cdef Py_ssize_t at = 0, end = len(text)
-        while at < end and text[at] in " \t\n\r":
-            at += 1
-        try:
+    cpdef int settle(self) except -1:
+        """Between two invocations: buys orjson when the rent has reached its price."""
+        if self.rented > self.budget and self.loads is None:
+            self.buy()
+        return 0
+
+    cpdef int look_around(self) except -1:
+        """After init: orjson costs next to nothing when its own imports, or orjson itself, are there already."""
+        if self.loads is None and self.may_buy:
+            modules = sys.modules
+            if "orjson" in modules or ("dataclasses" in modules and "json" in modules and "uuid" in modules):
+                self.buy()
+        return 0
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    cpdef object decode(self, bytes body):
+        """The JSON document's value.
+
+        Raises:
+            UnmarshalError: it is not JSON.
+        """
+        cdef Py_ssize_t size = PyBytes_Size(body)
+        if self.loads is None:
+            self.rented += size
+            if size > self.budget:
+                self.buy()    # this one document costs more than the import
+        if self.loads is not None and not json_has_wide_integer(PyBytes_AsString(body), size):
             try:
-                value, at = self.scan(text, at)
-            except SystemError:
-                # The scanner takes its exception from json.decoder, but only where that is loaded already.
-                import json.decoder
-                value, at = self.scan(text, at)
-        except StopIteration as stop:
-            raise ValueError(f"Expecting value: char {stop.value}") from None
-        while at < end and text[at] in " \t\n\r":
-            at += 1
-        if at != end:
-            raise ValueError(f"Extra data: char {at}")
-        return value
+                return self.loads(body)
+            except ValueError:
+                pass          # a byte order mark, a lone surrogate, 1e400: or really not JSON
+        return self.decode_exactly(body)
 
-    cdef object encode(self, object value):
+    cdef object decode_exactly(self, bytes body):
+        cdef str text = None
+        cdef Py_ssize_t at = 0, end
+        try:
+            text = body.decode("utf-8")
+            end = len(text)
+            if end and text[0] == "\ufeff":
+                at = 1
+            elif text.startswith("\xef\xbb\xbf"):    # a byte order mark encoded twice, which AWS's client takes too
+                at = 3
+            at = skip_space(text, at, end)
+            value, at = self.scan(text, at)
+            at = skip_space(text, at, end)
+            if at == end:
+                return value
+            exc = None
+        except MemoryError:
+            raise             # also what the guard raises
+        except Exception as raised:
+            exc = raised
+        from fastlambda.codec import explain
+        return explain(text, at, exc, self.scan)
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    cpdef bytes encode(self, value):
+        """The value as JSON.
+
+        Raises:
+            MarshalError: it cannot be written as JSON.
+        """
+        cdef bytes text
+        if self.dumps is not None and not self.is_aws_layout:
+            try:
+                return self.dumps(value, self.fallback, self.options)
+            except TypeError as exc:
+                # orjson wraps whatever the fallback raised; the guard's interruption must get through.
+                cause = exc.__cause__
+                if cause is not None and (isinstance(cause, MemoryError) or not isinstance(cause, Exception)):
+                    raise cause
+        try:
+            text = self.encode_exactly(value)
+        except MemoryError:
+            raise             # also what the guard raises
+        except Exception as exc:
+            from fastlambda.codec import cannot_marshal
+            raise cannot_marshal(value, exc) from None
+        if self.loads is None:
+            self.rented += PyBytes_Size(text)
+        return text
+
+    cdef bytes encode_exactly(self, value):
+        cdef buffer to     # on the stack: a fallback of the user's may encode something else meanwhile
+        to.data = NULL
+        to.start = to.end = to.cap = 0
+        try:
+            self.put(&to, value)
+            return PyBytes_FromStringAndSize(to.data, to.end)
+        finally:
+            buffer_release(&to)
+
+    cdef int put(self, buffer *to, value) except -1:
+        cdef double number
+        cdef char *digits
+        cdef int status
         if isinstance(value, str):
-            from _json import encode_basestring
-            return encode_basestring(value)
-        chunks = self.iterencode(value, 0)
-        return chunks[0] if len(chunks) == 1 else "".join(chunks)
+            return self.put_text(to, value)
+        if value is None:
+            return put(to, "null", 4)
+        if value is True:
+            return put(to, "true", 4)
+        if value is False:
+            return put(to, "false", 5)
+        if isinstance(value, int):
+            return self.put_integer(to, value)
+        if isinstance(value, float):
+            number = PyFloat_AsDouble(value)
+            if number - number != 0:      # NaN and the infinities have no JSON form
+                return put(to, "null", 4)
+            digits = PyOS_double_to_string(number, b"r", 0, Py_DTSF_ADD_DOT_0, NULL)
+            status = buffer_append(to, digits, strlen(digits))
+            PyMem_Free(digits)
+            if status:
+                raise MemoryError
+            return 0
+        if Py_EnterRecursiveCall(b" while encoding a JSON object"):
+            return -1
+        try:
+            if type(value) is dict:
+                return self.put_dict(to, value)
+            if type(value) is list or type(value) is tuple:
+                return self.put_array(to, value)
+            return self.put_other(to, value)
+        finally:
+            Py_LeaveRecursiveCall()
+
+    cdef int put_other(self, buffer *to, value) except -1:
+        """Whatever is not exactly a JSON type: see codec.replace()."""
+        from fastlambda.codec import replace
+        is_text, value = replace(value)
+        if is_text:
+            return put(to, PyBytes_AsString(value), PyBytes_Size(value))
+        if isinstance(value, dict):
+            return self.put_object(to, value)
+        if isinstance(value, (list, tuple)):
+            return self.put_array(to, value)
+        return self.put(to, value)
+
+    cdef int put_array(self, buffer *to, value) except -1:
+        cdef bint is_first = True
+        put(to, "[", 1)
+        for item in value:
+            if not is_first:
+                put(to, ", ", 1 + self.is_aws_layout)
+            is_first = False
+            self.put(to, item)
+        return put(to, "]", 1)
+
+    cdef int put_dict(self, buffer *to, value) except -1:
+        """Exactly a dict: its members are read in place."""
+        cdef Py_ssize_t at = 0, size = PyDict_Size(value)
+        cdef PyObject *borrowed_key
+        cdef PyObject *borrowed_item
+        put(to, "{", 1)
+        while PyDict_Next(value, &at, &borrowed_key, &borrowed_item):
+            key = <object>borrowed_key       # owned from here: what follows may run code that changes the dict
+            item = <object>borrowed_item
+            self.put_key(to, key)
+            self.put(to, item)
+            put(to, ", ", 1 + self.is_aws_layout)
+            if PyDict_Size(value) != size:
+                raise RuntimeError("dictionary changed size during iteration")
+        if size:
+            to.end -= 1 + self.is_aws_layout
+        return put(to, "}", 1)
+
+    cdef int put_object(self, buffer *to, value) except -1:
+        """A dict's subclass: its items() say what is in it."""
+        cdef bint is_empty = True
+        put(to, "{", 1)
+        for key, item in value.items():
+            is_empty = False
+            self.put_key(to, key)
+            self.put(to, item)
+            put(to, ", ", 1 + self.is_aws_layout)
+        if not is_empty:
+            to.end -= 1 + self.is_aws_layout
+        return put(to, "}", 1)
+
+    cdef int put_key(self, buffer *to, key) except -1:
+        if isinstance(key, str):
+            self.put_text(to, key)
+        else:
+            from fastlambda.codec import key_text
+            self.put_text(to, key_text(key))
+        return put(to, ": ", 1 + self.is_aws_layout)
+
+    cdef int put_text(self, buffer *to, text) except -1:
+        cdef Py_ssize_t size
+        cdef const char *data = PyUnicode_AsUTF8AndSize_or_null(text, &size)
+        if data == NULL:      # a lone surrogate: its escape is valid JSON, its bytes would not be
+            PyErr_Clear()
+            from _json import encode_basestring_ascii
+            quoted = encode_basestring_ascii(text).encode("ascii")
+            return put(to, PyBytes_AsString(quoted), PyBytes_Size(quoted))
+        if json_put_string(to, data, size, self.is_aws_layout):
+            raise MemoryError
+        return 0
+
+    cdef int put_integer(self, buffer *to, value) except -1:
+        cdef int overflow
+        cdef long long number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow:
+            digits = int.__repr__(value).encode("ascii")
+            return put(to, PyBytes_AsString(digits), PyBytes_Size(digits))
+        if json_put_integer(to, number):
+            raise MemoryError
+        return 0
 
 
-cdef Stopgap STOPGAP = None
+def refuse_constant(name):
+    raise ValueError(name)
 
 
-cdef Stopgap stopgap():
-    global STOPGAP
-    if STOPGAP is None:
-        STOPGAP = Stopgap()
-    return STOPGAP
+cdef Py_ssize_t skip_space(str text, Py_ssize_t at, Py_ssize_t end) except -1:
+    while at < end and text[at] in " \t\n\r":
+        at += 1
+    return at
 
 
-cdef object decode_json(bytes body):
-    try:
-        return stopgap().decode(body)
-    except (ValueError, RecursionError) as exc:
-        from fastlambda.errors import UnmarshalError
-        raise UnmarshalError(f"Unable to unmarshal input: {exc}") from None
-
-
-cdef object encode_json(object value):
-    try:
-        return stopgap().encode(value)
-    except (TypeError, ValueError, RecursionError) as exc:
-        from fastlambda.errors import MarshalError
-        raise MarshalError(f"Unable to marshal response: {exc}") from None
+cdef int put(buffer *to, const char *text, size_t size) except -1:
+    if buffer_append(to, text, size):
+        raise MemoryError
+    return 0
 
 
 # ---- the loop -----------------------------------------------------------------------------------------------------
@@ -880,6 +968,7 @@ cdef class Runtime:
 
     def __init__(self, Config config, call, decode=None, encode=None, Channel channel=None):
         self.config = config
+        self.codec = Codec(config.json, config.json_layout)
         self.bind(call, decode, encode)
         if channel is None:
             if not config.runtime_api:
@@ -894,6 +983,7 @@ cdef class Runtime:
         """One without a Runtime API: its decode() and encode() are those of the loop."""
         cdef Runtime runtime = Runtime.__new__(Runtime)
         runtime.config = config
+        runtime.codec = Codec(config.json, config.json_layout)
         runtime.bind(call, decode, encode)
         return runtime
 
@@ -950,38 +1040,29 @@ cdef class Runtime:
             return self.decoder(inv.body)
         if inv.fields[<int>RAPI_CONTENT_TYPE].len and inv.text(RAPI_CONTENT_TYPE) != "application/json":
             return inv.body
-        return decode_json(inv.body)
+        return self.codec.decode(inv.body)
 
     cpdef object encode(self, result):
         """The payload to post: bytes, or text in JSON."""
-        if isinstance(result, bytes):
-            return Raw(result)
-        if isinstance(result, Stream):
-            return result
-        if self.encoder is not None:
+        if self.encoder is not None and not isinstance(result, bytes):
             return self.encoder(result)
-        return encode_json(result)
+        if isinstance(result, bytes):
+            return Raw(bytes(result))
+        return self.codec.encode(result)
 
     cpdef int answer(self, Invocation inv, payload, bint with_next=False) except -1:
         """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
-        if inv.stream is not None or isinstance(payload, Stream):
-            from fastlambda.streams import answer
-            answer(self, inv, payload)
-            return 0
         if isinstance(payload, Raw):
             body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n",
                                             with_next)
         else:
             body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
-        return self.settle(inv, self.channel.http_status, body)
-
-    cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1:
-        """Takes note of how the Runtime API answered a result."""
-        if http_status // 100 != 2:   # 202; other servers than AWS's say 200
+        if self.channel.http_status // 100 != 2:   # 202; other servers than AWS's say 200
             from fastlambda.errors import refused
-            if http_status == 400 or http_status == 403:
+            if self.channel.http_status == 400 or self.channel.http_status == 403:
                 self.refused_id = inv.request_id
-            refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
+            refused("response", inv.request_id, self.channel.runtime_api, self.channel.http_status, body)
+        self.codec.settle()
         return 0
 
     cpdef int fail(self, Invocation inv, exc) except -1:
@@ -989,12 +1070,6 @@ cdef class Runtime:
         if isinstance(exc, KeyboardInterrupt):
             self.channel.close()
             raise exc    # a person at a terminal
-        if inv.stream is not None:
-            from fastlambda.streams import fail
-            if fail(self, inv, exc):
-                if isinstance(exc, SystemExit):
-                    raise exc
-                return 0
         from fastlambda.errors import ErrorReport, refused
         report = ErrorReport(exc, inv.request_id or "")
         report.log()
