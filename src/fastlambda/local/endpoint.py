@@ -142,6 +142,7 @@ class Pending:
         headers: list[tuple[str, str]],
         deadline_ms: int | None,
         timeout_s: float,
+        elapsed_s: float,
         invocation_id: str | None,
         streaming: bool,
     ) -> None:
@@ -152,6 +153,7 @@ class Pending:
         self.headers = headers
         self.deadline_ms = deadline_ms
         self.timeout_s = timeout_s
+        self.left_s = max(timeout_s - elapsed_s, 0.0)
         self.streaming = streaming
         self.handed_out_ns = 0
         self.chunks_waiting: deque[bytes] = deque()
@@ -165,7 +167,7 @@ class Pending:
         give_up = time.monotonic() + init_timeout_s
         while not until():
             if self.handed_out_ns:
-                left = self.handed_out_ns / 1e9 + self.timeout_s - time.monotonic()
+                left = self.handed_out_ns / 1e9 + self.left_s - time.monotonic()
                 if left <= 0:
                     return False
             else:
@@ -335,6 +337,7 @@ class RuntimeApi:
         invocation_id: str | None = None,
         invoked_function_arn: str | None = None,
         streaming: bool = False,
+        elapsed_s: float = 0.0,
     ) -> Pending:
         """Gives an event to the function; the process gets it with its next poll.
 
@@ -351,6 +354,7 @@ class RuntimeApi:
             invocation_id: one per attempt, to be echoed.
             invoked_function_arn: None takes the endpoint's.
             streaming: the caller takes the result as it comes; chunks() gives it, and writes wait for the reader.
+            elapsed_s: seconds of timeout_s that are used up already, by an init that had to be repeated.
 
         Raises:
             ValueError: a header value has a character that a header cannot have.
@@ -372,7 +376,7 @@ class RuntimeApi:
         for name, value in headers:
             if _UNFIT.search(value):
                 raise ValueError(f"{name} has a character that a header cannot have: {value[:64]!r}")
-        pending = Pending(self, request_id, event, headers, deadline_ms, timeout_s, invocation_id, streaming)
+        pending = Pending(self, request_id, event, headers, deadline_ms, timeout_s, elapsed_s, invocation_id, streaming)
         with self._cond:
             if self._is_closed:
                 raise ValueError("the endpoint is closed")
@@ -456,6 +460,7 @@ class RuntimeApi:
         """The function's process has ended; the next one starts afresh.
 
         What it had written before is read first.  An invocation that it left unanswered fails with Runtime.ExitError.
+        An init error that it posted is what callers get until another process asks for an event, or reset().
 
         Args:
             reason: as the server tells it, e.g. "Runtime exited with error: exit status 1".
@@ -466,11 +471,23 @@ class RuntimeApi:
                 self._fail(pending, "exit", "Runtime.ExitError", reason)
             self._renew()
 
-    def fail_queued(self, reason: str) -> None:
-        """Fails every invocation that no process has got with Runtime.ExitError."""
+    def reset(self) -> None:
+        """Forgets the process: its connections, its state and its init error."""
+        with self._cond:
+            self._init_error = None
+            self._renew()
+
+    def fail_queued(self, message: str, kind: Kind = "exit", error_type: str = "Runtime.ExitError") -> None:
+        """Fails every invocation that no process has got.
+
+        Args:
+            message: for the error document, without the request id.
+            kind: of the results.
+            error_type: of the error documents.
+        """
         with self._cond:
             while self._queue:
-                self._fail(self._queue[0], "exit", "Runtime.ExitError", reason)
+                self._fail(self._queue[0], kind, error_type, message)
 
     def close(self) -> None:
         """Ends the endpoint and all its connections; waiting callers get Runtime.ExitError.  May be called twice."""
@@ -529,7 +546,6 @@ class RuntimeApi:
         """From now on a new process is spoken to; the old one's connections are closed."""
         self._generation += 1
         self._machine = Machine()
-        self._init_error = None
         if self._current is not None:
             self._current.is_over = True
             self._current = None
@@ -662,6 +678,7 @@ class RuntimeApi:
                 machine.poll_lost()
             if (refused := machine.next()) is not None:
                 return refused
+            self._init_error = None
             self.user_agent = agent.decode("latin-1").partition(" ")[0][:128]
             if machine.state is State.READY:
                 if self._current is not None:
@@ -686,7 +703,7 @@ class RuntimeApi:
                 pending.handed_out_ns = time.monotonic_ns()
                 deadline_ms = pending.deadline_ms
                 if deadline_ms is None:
-                    deadline_ms = int((time.time() + pending.timeout_s) * 1000)
+                    deadline_ms = int((time.time() + pending.left_s) * 1000)
                 pending.headers = [
                     (name, str(deadline_ms) if name == "Lambda-Runtime-Deadline-Ms" else value)
                     for name, value in pending.headers
@@ -745,7 +762,7 @@ class RuntimeApi:
             result.error_type = recorded_error_type(headers.get("lambda-runtime-function-error-type"))
         result.streamed = call is Call.RESPONSE and mode is not None
         limit = MAX_STREAM if result.streamed and pending.streaming else self._max_response
-        is_handed_on = pending.streaming and call is Call.RESPONSE
+        is_handed_on = pending.streaming and result.streamed
         parts: list[bytes] = []
         n_read = 0
         try:
@@ -782,6 +799,10 @@ class RuntimeApi:
             result.body = b"".join(parts)
             if result.streamed:
                 _take_trailers(result, headers, event)
+            elif pending.streaming and call is Call.RESPONSE and result.body:
+                pending.chunks_waiting.append(result.body)
+                pending.n_waiting += len(result.body)
+                result.body = b""
             self._finish(pending, result)
         return ACCEPTED
 
