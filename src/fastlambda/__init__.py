@@ -16,20 +16,26 @@ if TYPE_CHECKING:
     from fastlambda.runner import exec as exec
     from fastlambda.runner import exec_async as exec_async
     from fastlambda.runner import exec_test as exec_test
+    from fastlambda.streams import HttpStream as HttpStream
+    from fastlambda.streams import StreamingResponse as StreamingResponse
+    from fastlambda.streams import streaming as streaming
 
 # Each public name and the room it lives in.
 _ROOMS = {
     "Config": "_core",
     "Context": "_core",
+    "HttpStream": "streams",
     "InvocationTimeout": "errors",
     "LambdaEvent": "runner",
     "MemoryExhausted": "errors",
     "Runner": "runner",
+    "StreamingResponse": "streams",
     "TestData": "runner",
     "__version__": "_core",
     "exec": "runner",
     "exec_async": "runner",
     "exec_test": "runner",
+    "streaming": "streams",
 }
 __all__ = [name for name in _ROOMS if name != "exec"]
 
@@ -38,7 +44,12 @@ def __getattr__(name: str) -> object:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"module 'fastlambda' has no attribute {name!r}")
-    module = __import__(f"fastlambda.{room}", None, None, [name])
+    try:
+        module = __import__(f"fastlambda.{room}", None, None, [name])
+    except ImportError as exc:
+        from fastlambda._broken import explain
+
+        explain(exc)
     value = globals()[name] = getattr(module, name)
     return value
 

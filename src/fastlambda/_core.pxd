@@ -62,7 +62,8 @@ cdef extern from "net.h" nogil:
         size_t sent
     int net_connect(const char *host, const char *port) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
-    int net_send_all(int fd, net_out *out) noexcept
+    int net_send_some(int fd, net_out *out) noexcept
+    int net_wait_readable(int fd, int timeout_ms) noexcept
     ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len) noexcept
     void net_close(int fd) noexcept
 
@@ -124,6 +125,8 @@ cdef class Invocation:
     cdef bytes head               # the head that carried the fields
     cdef field fields[9]          # into `head`; len 0: missing
     cdef readonly int64_t deadline_ms  # Unix milliseconds; 0: unknown
+    cdef readonly Channel channel # that it came over and is answered over; None: no server sent it
+    cdef public object stream     # streams.py's ResponseStream, once its result is sent as one
 
     cdef str text(self, int which)
     cdef http1_span span(self, int which)
@@ -151,6 +154,8 @@ cdef class Channel:
     cdef bint has_answer_begun    # bytes of the current answer have arrived
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
     cdef bint wants_next          # the next write carries a GET next behind its request
+    # The streamed result under way.
+    cdef readonly int stream_state  # STREAM_*
     # The answer last read.
     cdef readonly int http_status
     cdef bint is_close
@@ -164,8 +169,16 @@ cdef class Channel:
     cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
                     http1_span invocation_id, const char *body, size_t body_len)
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields)
+    cpdef int begin_stream(self, Invocation inv, bytes headers) except -1
+    cpdef Py_ssize_t write_chunk(self, data) except -1
+    cpdef tuple end_stream(self, bytes trailers=*)
+    cdef int send_chunk(self, const char *data, size_t size) except -1
+    cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1
+    cdef int await_answer(self, str doing) except -1
+    cdef int stream_failed(self, ssize_t status) except -1
     cdef int connect(self) except -1
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1
+    cdef ssize_t send_out(self, net_out *out) except? -1
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1
     cdef ssize_t fill(self) except? -1
     cdef ssize_t read_head(self) except? -1
@@ -177,6 +190,10 @@ cdef class Channel:
     cdef bytes read_with_h11(self, bytes received, bint wants_fields, bint is_get)
     cdef int keep_fields(self) except -1
     cdef int keep_h11_fields(self, list headers) except -1
+
+
+cdef class Stream:
+    pass
 
 
 cdef class Context:
@@ -226,6 +243,7 @@ cdef class Runtime:
     cdef object call
     cdef object decoder
     cdef object encoder
+    cdef public object wait       # what gives an awaitable's result, on the one event loop; None: there is none yet
     cdef readonly Codec codec
     # This invocation only.
     cdef str refused_id           # of the invocation whose result was just refused
@@ -237,5 +255,6 @@ cdef class Runtime:
     cpdef object encode(self, result)
     cdef Invocation settle_refused(self, Invocation inv)
     cpdef int answer(self, Invocation inv, payload, bint with_next=*) except -1
+    cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1
     cpdef int fail(self, Invocation inv, exc) except -1
     cdef int publish_trace(self, Invocation inv) except -1

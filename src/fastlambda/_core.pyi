@@ -1,6 +1,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastlambda.streams import HttpStream, ResponseStream
+
 __version__: str
 
 class Config:
@@ -72,6 +74,8 @@ class Invocation:
     def trace_id(self) -> str | None: ...
     @property
     def content_type(self) -> str | None: ...
+    channel: Channel | None
+    stream: Any
     @staticmethod
     def offline(body: bytes, request_id: str, timeout_ms: int = 60_000) -> Invocation:
         """An invocation that no server sent: for tests of a handler in this process."""
@@ -114,6 +118,28 @@ class Context:
         """Milliseconds until Lambda ends this invocation, never below 0."""
     def w3c(self) -> dict[str, str]:
         """The W3C trace context that came with the event: those of traceparent, tracestate, baggage that did."""
+    def response_stream(
+        self,
+        content_type: str | None = None,
+        *,
+        http: HttpStream | None = None,
+        coalesce_bytes: int = 0,
+        coalesce_ms: float = 0,
+    ) -> ResponseStream:
+        """Sends this invocation's result piece by piece, for code that is not a generator.
+
+        What the handler returns then does not count.  An error before the first byte is reported as any other; after
+        it, it ends the stream with trailers.
+
+        Args:
+            content_type: of the result; None: application/octet-stream.
+            http: status, headers and cookies, for function URLs and API Gateway.
+            coalesce_bytes: small chunks wait until this many bytes have come together; 0: each is sent at once.
+            coalesce_ms: milliseconds that a chunk may wait at most; needed with coalesce_bytes.
+
+        Raises:
+            UsageError: this invocation already has a stream.
+        """
     def log(self, message: object) -> None:
         """Writes `message` to the function's log as it is, without a new line."""
     def __getattr__(self, name: str) -> Any: ...
@@ -144,24 +170,53 @@ class Channel:
         """POST init/error or restore/error; the answer's status and body."""
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
+    stream_state: int
+    def begin_stream(self, inv: Invocation, headers: bytes) -> int:
+        """Starts a streamed POST invocation/{id}/response, whose head goes out with the first chunk.
+
+        Args:
+            inv: what next() returned.
+            headers: complete header lines.
+        """
+    def write_chunk(self, data: bytes | bytearray | memoryview | str) -> int:
+        """Sends one chunk, text as UTF-8, and blocks while the receiver is slow; nothing is copied or kept.
+
+        Returns:
+            The chunk's bytes.
+
+        Raises:
+            StreamClosed: the server has ended the connection; the stream is lost.
+        """
+    def end_stream(self, trailers: bytes = b"") -> tuple[int, bytes]:
+        """Ends the stream; the answer's status and body.  The connection is closed.
+
+        Args:
+            trailers: complete trailer lines.
+        """
+    def break_stream(self) -> None:
+        """Cuts the stream off: the server sees a body without its end."""
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
     def fileno(self) -> int:
         """The connection's descriptor, -1 when there is none."""
     def receive_bytes(self) -> bytes: ...
 
+class Stream:
+    """A result that is sent piece by piece."""
+
 class Runtime:
     """One polling loop: takes events from its Channel, gives them to `call`, posts what comes back."""
 
     config: Config
     channel: Channel
+    wait: Callable[[Any], Any] | None
     codec: Codec
     def __init__(
         self,
         config: Config,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes] | None = None,
+        encode: Callable[[Any], bytes | Stream] | None = None,
         channel: Channel | None = None,
     ) -> None: ...
     @staticmethod
@@ -169,13 +224,13 @@ class Runtime:
         config: Config,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes] | None = None,
+        encode: Callable[[Any], bytes | Stream] | None = None,
     ) -> Runtime: ...
     def bind(
         self,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes] | None = None,
+        encode: Callable[[Any], bytes | Stream] | None = None,
     ) -> None: ...
     def serve(self, limit: int = -1) -> None:
         """Answers invocations: for ever, or `limit` of them."""
@@ -183,10 +238,14 @@ class Runtime:
     def decode(self, inv: Invocation) -> Any: ...
     def encode(self, result: Any) -> Any: ...
     def answer(self, inv: Invocation, payload: Any) -> int: ...
+    def settle(self, inv: Invocation, http_status: int, body: bytes) -> int: ...
     def fail(self, inv: Invocation, exc: BaseException) -> int: ...
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
+
+def main_managed(task: str, sites: list[str], runtime_dir: str) -> None:
+    """main() for the exec wrapper of a managed runtime, whose program has set sys.path."""
 
 class Codec:
     """JSON with one meaning, whichever codec runs: the rules of docs/json.md.

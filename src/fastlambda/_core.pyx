@@ -11,6 +11,7 @@ import sys
 from os import environ as _environ
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ECONNRESET, EINTR, ENOMEM, EPIPE
@@ -56,6 +57,14 @@ cdef enum:
     SPILL_ROOM = 4096              # what may follow a body: chunk ends, the next answer
     MAX_RESULT = 6 * 1024 * 1024 + 100   # what the platform accepts
     MAX_BODY = 256 * 1024 * 1024   # an announced length over this is refused, not allocated (the platform sends 6 MiB)
+
+
+# Where a streamed result is.
+cdef enum:
+    STREAM_NONE = 0     # none was begun, or it has ended
+    STREAM_BEGUN = 1    # its head is rendered and goes out with the first chunk: nothing was sent
+    STREAM_SENT = 2     # the server has seen its beginning: only trailers can tell of an error now
+    STREAM_BROKEN = 3   # cut off; the server sees a body that does not end
 
 
 # ---- errors -------------------------------------------------------------------------------------------------------
@@ -242,6 +251,7 @@ cdef class Channel:
             raise RuntimeApiError("GET invocation/next", self.runtime_api, self.http_status, body)
         inv = Invocation.__new__(Invocation)
         inv.body = body
+        inv.channel = self
         inv.head = self.answer_head
         memcpy(inv.fields, self.answer_fields, sizeof(inv.fields))
         self.answer_head = None
@@ -316,6 +326,120 @@ cdef class Channel:
               "rendering a request for", self)
         return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False)
 
+    # -- a streamed result ------------------------------------------------------------------------------------------
+
+    cpdef int begin_stream(self, Invocation inv, bytes headers) except -1:
+        cdef http1_span lines
+        lines.ptr = PyBytes_AsString(headers)
+        lines.len = PyBytes_Size(headers)
+        buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
+        check(rapi_put_post(&self.outgoing, &self.base, b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", lines,
+                            inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), "rendering a request for", self)
+        self.stream_state = STREAM_BEGUN
+        return 0
+
+    cpdef Py_ssize_t write_chunk(self, data) except -1:
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        cdef const char *text
+        if isinstance(data, bytes):
+            size = PyBytes_Size(data)
+            self.send_chunk(PyBytes_AsString(data), size)
+        elif isinstance(data, str):
+            text = PyUnicode_AsUTF8AndSize(data, &size)   # lives as long as `data`, in it
+            self.send_chunk(text, size)
+        else:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            try:
+                size = view.len
+                self.send_chunk(<const char *>view.buf, size)
+            finally:
+                PyBuffer_Release(&view)
+        return size
+
+    cdef int send_chunk(self, const char *data, size_t size) except -1:
+        cdef bytes line
+        if size == 0:
+            return 0    # a chunk of no bytes would be the end of the body
+        line = b"%x\r\n" % size
+        return self.send_stream(line, data, size, b"\r\n")
+
+    cpdef tuple end_stream(self, bytes trailers=b""):
+        self.send_stream(b"0\r\n", NULL, 0, trailers + b"\r\n")
+        try:
+            self.has_answer_begun = buffer_len(&self.incoming) > 0
+            self.await_answer("posting to")
+            body = self.read_answer(False, False)
+        finally:
+            self.stream_state = STREAM_NONE
+            self.close()    # AWS asks for it after a stream
+        return self.http_status, body
+
+    cdef int await_answer(self, str doing) except -1:
+        cdef ssize_t status = self.read_head()
+        return 0 if status == STATUS_DECLINED else check(status, doing, self)
+
+    cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1:
+        """The head, when it is still here, and a piece of the body in one gathered write, which blocks while the
+        receiver is slow.
+
+        A connection that the server closed while the handler ran is replaced before the first bytes go out, and once
+        more when they did not get through: the server takes one answer for an id.  Later nothing can be repeated.
+        """
+        cdef net_out out
+        cdef ssize_t status
+        cdef bint can_repeat = self.stream_state == STREAM_BEGUN and self.fd >= 0
+        if self.stream_state != STREAM_BEGUN and self.stream_state != STREAM_SENT:
+            self.stream_failed(-EPIPE)
+        if can_repeat and net_wait_readable(self.fd, 0) > 0:
+            self.close()    # nothing was asked, so this is its end
+        while True:
+            if self.fd < 0:
+                self.connect()
+            out.n = out.at = 0
+            out.sent = 0
+            net_out_add(&out, buffer_head(&self.outgoing), buffer_len(&self.outgoing))
+            net_out_add(&out, PyBytes_AsString(line), PyBytes_Size(line))
+            net_out_add(&out, data, size)
+            net_out_add(&out, PyBytes_AsString(tail), PyBytes_Size(tail))
+            try:
+                status = self.send_out(&out)
+            except BaseException:
+                # A signal's handler raised.  Nobody can complete half a piece: cut off, so that it shows.
+                if out.sent:
+                    self.break_stream()
+                raise
+            if can_repeat and (status == -EPIPE or status == -ECONNRESET):
+                can_repeat = False
+                self.close()
+                continue
+            break
+        if status < 0:
+            self.stream_failed(status)
+        buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
+        self.stream_state = STREAM_SENT
+        return 0
+
+    def break_stream(self):
+        """Cuts a stream off: the server sees a body without its end, never a result that looks complete."""
+        self.close()
+        if self.stream_state != STREAM_NONE:
+            self.stream_state = STREAM_BROKEN
+
+    cdef int stream_failed(self, ssize_t status) except -1:
+        """Raises StreamClosed with what is known: the server may have said why before it closed."""
+        from fastlambda.errors import stream_closed
+        answer = None
+        if self.stream_state == STREAM_SENT and (status == -EPIPE or status == -ECONNRESET):
+            try:
+                self.has_answer_begun = buffer_len(&self.incoming) > 0
+                self.await_answer("posting to")
+                answer = self.read_answer(False, False)
+            except OSError:
+                pass
+        self.break_stream()
+        raise stream_closed(status, self.http_status, answer, self.runtime_api)
+
     # -- one exchange -----------------------------------------------------------------------------------------------
 
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields):
@@ -373,19 +497,22 @@ cdef class Channel:
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1:
         """0, or the status that ended it.  One gathered write: two small ones cost a round trip under delayed ACK."""
         cdef net_out out
-        cdef int status, fd = self.fd
         out.n = out.at = 0
         out.sent = 0
         net_out_add(&out, head, head_len)
         net_out_add(&out, body, body_len)
         if self.wants_next:
             net_out_add(&out, PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request))
+        return self.send_out(&out)
+
+    cdef ssize_t send_out(self, net_out *out) except? -1:
+        cdef int status, fd = self.fd
         while True:
             with nogil:
-                status = net_send_all(fd, &out)
-            if status != -EINTR:
+                status = net_send_some(fd, out)
+            if status <= 0 and status != -EINTR:
                 return status
-            PyErr_CheckSignals()
+            PyErr_CheckSignals()   # a signal cut the write short: its handler runs before the next one blocks
 
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1:
         """Bytes received into `into`, and beyond it into `incoming`; or a status."""
@@ -601,6 +728,10 @@ cdef class Channel:
         return 0
 
 
+cdef class Stream:
+    """A result that is sent piece by piece; streams.py makes and sends it."""
+
+
 # ---- what the handler sees ----------------------------------------------------------------------------------------
 
 cdef class Context:
@@ -648,6 +779,10 @@ cdef class Context:
         """The W3C trace context that came with the event: a new dict."""
         from fastlambda.context import w3c
         return w3c(self._invocation.text(RAPI_CLIENT_CONTEXT))
+
+    def response_stream(self, content_type=None, *, http=None, coalesce_bytes=0, coalesce_ms=0):
+        from fastlambda.streams import open_stream
+        return open_stream(self._invocation, content_type, http, coalesce_bytes, coalesce_ms)
 
     def log(self, message):
         """Writes `message` to the function's log as it is, without a new line."""
@@ -1044,24 +1179,34 @@ cdef class Runtime:
 
     cpdef object encode(self, result):
         """The payload to post: bytes, or text in JSON."""
-        if self.encoder is not None and not isinstance(result, bytes):
-            return self.encoder(result)
         if isinstance(result, bytes):
             return Raw(bytes(result))
+        if isinstance(result, Stream):
+            return result
+        if self.encoder is not None:
+            return self.encoder(result)
         return self.codec.encode(result)
 
     cpdef int answer(self, Invocation inv, payload, bint with_next=False) except -1:
         """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
+        if inv.stream is not None or isinstance(payload, Stream):
+            from fastlambda.streams import answer
+            answer(self, inv, payload)
+            return 0
         if isinstance(payload, Raw):
             body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n",
                                             with_next)
         else:
             body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
-        if self.channel.http_status // 100 != 2:   # 202; other servers than AWS's say 200
+        return self.settle(inv, self.channel.http_status, body)
+
+    cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1:
+        """Takes note of how the Runtime API answered a result."""
+        if http_status // 100 != 2:   # 202; other servers than AWS's say 200
             from fastlambda.errors import refused
-            if self.channel.http_status == 400 or self.channel.http_status == 403:
+            if http_status == 400 or http_status == 403:
                 self.refused_id = inv.request_id
-            refused("response", inv.request_id, self.channel.runtime_api, self.channel.http_status, body)
+            refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()
         return 0
 
@@ -1070,6 +1215,12 @@ cdef class Runtime:
         if isinstance(exc, KeyboardInterrupt):
             self.channel.close()
             raise exc    # a person at a terminal
+        if inv.stream is not None:
+            from fastlambda.streams import fail
+            if fail(self, inv, exc):
+                if isinstance(exc, SystemExit):
+                    raise exc
+                return 0
         from fastlambda.errors import ErrorReport, refused
         report = ErrorReport(exc, inv.request_id or "")
         report.log()
@@ -1158,3 +1309,56 @@ cdef int put_task_root(Config config) except -1:
     if not sys.path or sys.path[0] != root:
         sys.path.insert(0, root)
     return 0
+
+
+def main_managed(str task, list sites, str runtime_dir):
+    """main() for the exec wrapper of a managed runtime, whose program has set sys.path.
+
+    Does what AWS's start module does besides: .pth files of the function and its layers, PYTHONPATH for children.  Here
+    and not in Python, because it is part of every cold start behind the wrapper.
+    Source: Runtime API contract, "Deployment".
+
+    Args:
+        task: the function's folder.
+        sites: the layers' package folders.
+        runtime_dir: where AWS's start script is.
+    """
+    cdef str own
+    if "PYTHONPATH" not in _environ:   # the interpreter runs with -S
+        _environ["PYTHONPATH"] = runtime_dir
+        own = sys.path[3]
+        if holds_site_files(own):
+            from site import main as run_site
+            run_site()
+        else:   # what the site module gives to functions
+            import builtins
+            from _sitebuiltins import Quitter, _Helper
+            builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
+            builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
+            builtins.help = _Helper()
+        for folder in [task, *sites]:
+            add_site(folder)
+    else:
+        add_site(task)
+    main([])
+
+
+cdef int add_site(str folder) except -1:
+    """site.addsitedir(), where there is a .pth file."""
+    if holds_site_files(folder):
+        from site import addsitedir
+        addsitedir(folder)
+    return 0
+
+
+cdef bint holds_site_files(str folder) except -1:
+    """Whether the site module would find something to do in a folder: .pth files, sitecustomize, usercustomize."""
+    from os import listdir
+    try:
+        names = listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        if name.endswith(".pth") or name.startswith(("sitecustomize", "usercustomize")):
+            return True
+    return False

@@ -36,6 +36,16 @@ class TransportError(FastlambdaError, OSError):
     """The connection to the Runtime API failed."""
 
 
+class StreamClosed(TransportError):
+    """The Runtime API ended the connection in the middle of a streamed result, which is lost.
+
+    Attributes:
+        http_status: of the answer that it gave before; 0 when it gave none.
+    """
+
+    http_status = 0
+
+
 class RuntimeApiError(FastlambdaError):
     """The Runtime API refused a request, in good form.
 
@@ -136,6 +146,23 @@ def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
     return ProtocolError(f"{where}: status {status}")
 
 
+def stream_closed(status: int, http_status: int, answer: "bytes | None", runtime_api: str) -> StreamClosed:
+    """The exception for a stream that cannot be written to any more.
+
+    Args:
+        status: a negated errno.
+        http_status: of `answer`.
+        answer: the body of what the server said before it closed; None: nothing.
+        runtime_api: host:port.
+    """
+    where = f"streaming a result to the Runtime API at {runtime_api}"
+    if answer is None:
+        return StreamClosed(-status, f"{where}: {os.strerror(-status)}")
+    exc = StreamClosed(f"{where}: ended by its answer {http_status}: {answer[:200]!r}")
+    exc.http_status = http_status
+    return exc
+
+
 # ---- the report of one failure ------------------------------------------------------------------------------------
 
 
@@ -222,6 +249,7 @@ class ErrorReport:
         body: the error document, JSON in ASCII.
         headers: complete header lines for the POST.
         short_headers: the same without the X-Ray cause.
+        type_header: the line that names the error's type.
     """
 
     def __init__(self, exc: BaseException, request_id: str) -> None:
@@ -235,18 +263,32 @@ class ErrorReport:
             frames = _frames(exc.__traceback__)
             self.stack_trace = [_format(frame) for frame in frames]
             _tell_more(exc, set(), self.stack_trace)
-        stack = ", ".join(map(_quote, self.stack_trace))
-        self.body = (
-            f'{{"errorMessage": {_quote(self.message)}, "errorType": {_quote(self.error_type)}, '
-            f'"requestId": {_quote(request_id)}, "stackTrace": [{stack}]}}'
-        ).encode("ascii")
+        self.body = self._document(self.message, self.stack_trace)
         # A class may have any name; a header may not.
         name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "?" for c in self.error_type)
-        self.short_headers = (
-            f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {name[:200]}\r\n"
-        ).encode("ascii")
+        self.type_header = f"Lambda-Runtime-Function-Error-Type: {name[:200]}\r\n".encode("ascii")
+        self.short_headers = b"Content-Type: application/json\r\n" + self.type_header
         cause = self._cause(exc, frames)
         self.headers = self.short_headers + f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n".encode("ascii")
+
+    def _document(self, message: str, stack_trace: "list[str]") -> bytes:
+        stack = ", ".join(map(_quote, stack_trace))
+        return (
+            f'{{"errorMessage": {_quote(message)}, "errorType": {_quote(self.error_type[:200])}, '
+            f'"requestId": {_quote(self.request_id)}, "stackTrace": [{stack}]}}'
+        ).encode("ascii")
+
+    def short_body(self, limit: int) -> bytes:
+        """The error document in at most `limit` bytes (2000 or more): frames give way first, the outermost before the
+        others."""
+        body, message, stack = self.body, self.message, self.stack_trace
+        while len(body) > limit and (stack or message):
+            if stack:
+                stack = stack[(len(stack) + 1) // 2 :]
+            else:
+                message = message[: len(message) * 3 // 4] if len(message) > 20 else ""
+            body = self._document(message, stack)
+        return body
 
     def _cause(self, exc: BaseException, frames: list) -> str:  # type: ignore[type-arg]
         """The X-Ray cause: one line of ASCII, shortened until it fits."""

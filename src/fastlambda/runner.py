@@ -6,7 +6,7 @@ Must not know: sockets, HTTP.
 Source: the Rust crate lambda-runtime-types, whose names these are.
 """
 
-from fastlambda._core import Config, Context, Invocation, Runtime
+from fastlambda._core import Config, Context, Invocation, Runtime, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,28 +131,15 @@ def _is_awaitable(value: object) -> bool:
     return hasattr(type(value), "__await__")
 
 
-class Host:
-    """A Runner at work: its instance, its shared value and, once something is async, its event loop.
+class Loop:
+    """The event loop of a process, made when something has to be awaited for the first time."""
 
-    Args:
-        runner_class: the user's class.
-        region: for setup() and the events.
-    """
-
-    def __init__(self, runner_class: "type[Runner[Any, Any, Any]]", region: "str | None") -> None:
-        if not (isinstance(runner_class, type) and issubclass(runner_class, Runner)):
-            from fastlambda.errors import UsageError
-
-            raise UsageError(f"a subclass of fastlambda.Runner is needed, not {runner_class!r}")
-        self.runner = runner_class()
-        self.region = region
-        self.shared: Any = None
+    def __init__(self) -> None:
         self.loop: AbstractEventLoop | None = None
         self.task: Task[Any] | None = None  # of the invocation under way
-        self.decode, self.encode = _codecs(runner_class)
 
     def wait(self, value: "Any") -> "Any":
-        """`value`, or what it gives when awaited on this host's event loop."""
+        """`value`, or what it gives when awaited on this loop."""
         if not _is_awaitable(value):
             return value
         if self.loop is None:
@@ -166,13 +153,6 @@ class Host:
         finally:
             self.task = None
 
-    def setup(self) -> None:
-        self.shared = self.wait(self.runner.setup(self.region))
-
-    def call(self, event: object, context: Context) -> object:
-        """One invocation, as the loop calls it."""
-        return self.wait(self.runner.run(self.shared, LambdaEvent(event, self.region, context)))
-
     def close(self) -> None:
         """Ends the event loop; may be called twice."""
         loop, self.loop = self.loop, None
@@ -184,32 +164,82 @@ class Host:
             asyncio.set_event_loop(None)
 
 
+class Host(Loop):
+    """A Runner at work: its instance, its shared value and, once something is async, its event loop.
+
+    Args:
+        runner_class: the user's class.
+        region: for setup() and the events.
+    """
+
+    def __init__(self, runner_class: "type[Runner[Any, Any, Any]]", region: "str | None") -> None:
+        if not (isinstance(runner_class, type) and issubclass(runner_class, Runner)):
+            from fastlambda.errors import UsageError
+
+            raise UsageError(f"a subclass of fastlambda.Runner is needed, not {runner_class!r}")
+        super().__init__()
+        self.runner = runner_class()
+        self.region = region
+        self.shared: Any = None
+        self.decode, self.encode = _codecs(runner_class)
+
+    def setup(self) -> None:
+        self.shared = self.wait(self.runner.setup(self.region))
+
+    def call(self, event: object, context: Context) -> object:
+        """One invocation, as the loop calls it."""
+        return self.wait(self.runner.run(self.shared, LambdaEvent(event, self.region, context)))
+
+
 async def _await(value: "Awaitable[T]") -> "T":
     return await value
 
 
 # Declared types that need no decoder of their own.
-_PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
+PLAIN = (object, dict, list, str, int, float, bool, None, type(None))
 
 
-def _subscript(runner_class: type) -> "tuple[Any, ...] | None":
-    """The arguments of Runner[...] among the bases of a class or its ancestors, type variables as they are."""
-    for ancestor in runner_class.__mro__:
+# Not Iterable: that can be a list, which is JSON.
+_STREAMS = frozenset(["Iterator", "Generator", "AsyncIterable", "AsyncIterator", "AsyncGenerator", "StreamingResponse"])
+
+
+def _is_stream(return_type: object) -> bool:
+    """Whether a Runner's Return says that its result is streamed."""
+    kind: Any = getattr(return_type, "__origin__", None) or return_type
+    module = getattr(kind, "__module__", "")
+    return getattr(kind, "__name__", "") in _STREAMS and (
+        module in ("collections.abc", "_collections_abc", "typing", "fastlambda.streams")
+    )
+
+
+def subscript(cls: type, origin: type) -> "tuple[Any, ...]":
+    """The arguments of `origin[...]` among the bases of a class or its ancestors, as they are written; () without.
+
+    Cheap: nothing of typing is needed.  What is no plain type is for typed.type_arguments().
+    """
+    for ancestor in cls.__mro__:
         for base in ancestor.__dict__.get("__orig_bases__", ()):
-            args: tuple[Any, ...] = getattr(base, "__args__", ())
-            if getattr(base, "__origin__", None) is Runner and len(args) == 3:
-                return args
-    return None
+            if getattr(base, "__origin__", None) is origin:
+                return tuple(base.__args__)
+    return ()
 
 
-def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes] | None]":
+def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes | Stream] | None]":
     """Decoder and encoder for the declared Event and Return; None: plain JSON."""
-    args = _subscript(runner_class)
-    if args is None or (args[1] in _PLAIN and args[2] in _PLAIN):
+    args = subscript(runner_class, Runner)
+    if len(args) != 3 or (args[1] in PLAIN and args[2] in PLAIN):
         return None, None
+    if _is_stream(args[2]) and args[1] in PLAIN:
+        from fastlambda.streams import as_stream
+
+        return None, as_stream
     from fastlambda import typed
 
     _, event_type, return_type = typed.runner_types(runner_class)
+    if _is_stream(return_type):
+        from fastlambda.streams import as_stream
+
+        return typed.decoder(event_type), as_stream
     return typed.decoder(event_type), typed.encoder(return_type)
 
 
@@ -224,6 +254,7 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
 
         fail_init(runtime.channel, exc)
     runtime.bind(host.call, host.decode, host.encode)
+    runtime.wait = host.wait
     return host, runtime
 
 
@@ -249,6 +280,7 @@ def runtime_for_target(target: str, config: Config) -> Runtime:
             runner_class = getattr(runner_class, name)
         host = Host(runner_class, config.region)  # type: ignore[arg-type]
         runtime.bind(host.call, host.decode, host.encode)
+        runtime.wait = host.wait
         host.setup()
     except BaseException as exc:
         from fastlambda.errors import fail_init
@@ -307,7 +339,12 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
             except BaseException as exc:
                 runtime.fail(inv, exc)
             else:
-                runtime.answer(inv, payload)
+                if isinstance(payload, Stream):
+                    from fastlambda.streams import answer_async
+
+                    await answer_async(runtime, inv, payload)
+                else:
+                    runtime.answer(inv, payload)
     finally:
         runtime.channel.close()
 
@@ -343,7 +380,7 @@ def exec_test(
         config: what Context tells about the function; None: Config.from_env().
 
     Returns:
-        What run() returned, one result for each event.
+        What run() returned, one result for each event; of a streamed one the bytes.
 
     Raises:
         UsageError: the test data has another form.
@@ -364,7 +401,11 @@ def exec_test(
             body = event if isinstance(event, bytes) else dumps(event).encode()
             inv = Invocation.offline(body, f"test-{n}")
             result = host.call(runtime.decode(inv), Context(inv, config))
-            runtime.encode(result)
+            payload = runtime.encode(result)
+            if isinstance(payload, Stream) or inv.stream is not None:
+                from fastlambda.streams import collect
+
+                result = collect(inv, payload, host.wait)
             results.append(result)
     finally:
         host.close()

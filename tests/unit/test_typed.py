@@ -198,6 +198,13 @@ def test_what_is_not_json_is_an_unmarshal_error(tp: Any, body: bytes) -> None:
         decode(body)
 
 
+def test_a_float_that_is_not_json_is_refused() -> None:
+    decode = typed.decoder(dict[int, float])
+    assert decode is not None
+    with pytest.raises(UnmarshalError, match="NaN is not JSON"):
+        decode(b'{"1": NaN}')
+
+
 def test_the_value_that_came_is_not_in_the_message_of_pydantic() -> None:
     decode = typed.decoder(Model)
     assert decode is not None

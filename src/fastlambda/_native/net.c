@@ -112,27 +112,35 @@ void net_out_add(struct net_out *out, const void *bytes, size_t len)
     out->n++;
 }
 
+int net_send_some(int fd, struct net_out *out)
+{
+    struct msghdr message = {.msg_iov = out->iov + out->at};
+    ssize_t n;
+
+    message.msg_iovlen = (size_t)(out->n - out->at);
+    n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (n < 0)
+        return -errno;
+    out->sent += (size_t)n;
+    while (out->at < out->n && (size_t)n >= out->iov[out->at].iov_len) {
+        n -= (ssize_t)out->iov[out->at].iov_len;
+        out->at++;
+    }
+    if (out->at == out->n)
+        return 0;
+    out->iov[out->at].iov_base = (char *)out->iov[out->at].iov_base + n;
+    out->iov[out->at].iov_len -= (size_t)n;
+    return 1;
+}
+
 int net_send_all(int fd, struct net_out *out)
 {
-    while (out->at < out->n) {
-        struct msghdr message = {.msg_iov = out->iov + out->at};
-        ssize_t n;
+    int status;
 
-        message.msg_iovlen = (size_t)(out->n - out->at);
-        n = sendmsg(fd, &message, MSG_NOSIGNAL);
-        if (n < 0)
-            return -errno;
-        out->sent += (size_t)n;
-        while (out->at < out->n && (size_t)n >= out->iov[out->at].iov_len) {
-            n -= (ssize_t)out->iov[out->at].iov_len;
-            out->at++;
-        }
-        if (out->at < out->n) {
-            out->iov[out->at].iov_base = (char *)out->iov[out->at].iov_base + n;
-            out->iov[out->at].iov_len -= (size_t)n;
-        }
-    }
-    return 0;
+    do
+        status = net_send_some(fd, out);
+    while (status > 0);
+    return status;
 }
 
 ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len)

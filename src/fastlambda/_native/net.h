@@ -29,6 +29,10 @@ void net_out_add(struct net_out *out, const void *bytes, size_t len);
 /* 0 when everything is written; else a negated errno (-EINTR: call again to go on). */
 int net_send_all(int fd, struct net_out *out);
 
+/* One system call: 0 when everything is written, 1 when a part is (a signal came in between: its handler may have to run
+ * before the next call blocks), else a negated errno. `out` has at least one piece. */
+int net_send_some(int fd, struct net_out *out);
+
 /* > 0 bytes received, STATUS_PEER_CLOSED, or a negated errno.  With `spill`, what does not fit in `into` goes there. */
 ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len);
 

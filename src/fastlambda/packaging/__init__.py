@@ -1,0 +1,1 @@
+"""Zip files for Lambda: layers, function packages, the exec wrapper.  Never loaded in Lambda."""
