@@ -199,3 +199,16 @@ ACCEPTED = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
     b'Content-Length: 16\r\n\r\n{"status":"OK"}\n'
 )
+
+
+def events_script(headers: Sequence[Sequence[str]], body: bytes = b"{}") -> Callable[[socket.socket], None]:
+    """A script that serves one event for each set of headers and accepts whatever is posted for it."""
+
+    def script(connection: socket.socket) -> None:
+        for n, more in enumerate(headers):
+            read_request(connection)
+            connection.sendall(event_answer(body, f"id-{n}", more))
+            read_request(connection)
+            connection.sendall(ACCEPTED)
+
+    return script

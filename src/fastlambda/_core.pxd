@@ -55,6 +55,10 @@ cdef extern from "http1.h" nogil:
     void http1_skip_payload(http1_chunks *c, uint64_t n) noexcept
 
 
+cdef extern from "envvar.h" nogil:
+    int envvar_put(const char *name, const char *value, size_t len) noexcept
+
+
 cdef extern from "net.h" nogil:
     struct net_out:
         int n
@@ -129,6 +133,7 @@ cdef class Invocation:
     cdef public object stream     # streams.py's ResponseStream, once its result is sent as one
 
     cdef str text(self, int which)
+    cdef bytes raw(self, int which)
     cdef http1_span span(self, int which)
 
 
@@ -257,4 +262,4 @@ cdef class Runtime:
     cpdef int answer(self, Invocation inv, payload, bint with_next=*) except -1
     cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1
     cpdef int fail(self, Invocation inv, exc) except -1
-    cdef int publish_trace(self, Invocation inv) except -1
+    cpdef int publish_trace(self, Invocation inv) except -1

@@ -77,7 +77,7 @@ class Invocation:
     channel: Channel | None
     stream: Any
     @staticmethod
-    def offline(body: bytes, request_id: str, timeout_ms: int = 60_000) -> Invocation:
+    def offline(body: bytes, request_id: str, timeout_ms: int = 60_000, trace_id: str = "") -> Invocation:
         """An invocation that no server sent: for tests of a handler in this process."""
 
 class Context:
@@ -240,6 +240,7 @@ class Runtime:
     def answer(self, inv: Invocation, payload: Any) -> int: ...
     def settle(self, inv: Invocation, http_status: int, body: bytes) -> int: ...
     def fail(self, inv: Invocation, exc: BaseException) -> int: ...
+    def publish_trace(self, inv: Invocation) -> int: ...
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""

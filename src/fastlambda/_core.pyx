@@ -144,6 +144,9 @@ cdef class Invocation:
         return PyUnicode_DecodeLatin1(PyBytes_AsString(self.head) + self.fields[which].start,
                                       self.fields[which].len, NULL)
 
+    cdef bytes raw(self, int which):
+        return self.head[self.fields[which].start:self.fields[which].start + self.fields[which].len]
+
     cdef http1_span span(self, int which):
         """Borrows from `head`, which lives as long as this object."""
         cdef http1_span s
@@ -152,18 +155,21 @@ cdef class Invocation:
         return s
 
     @staticmethod
-    def offline(bytes body, str request_id, int64_t timeout_ms=60_000):
+    def offline(bytes body, str request_id, int64_t timeout_ms=60_000, str trace_id=""):
         """An invocation that no server sent: for tests of a handler in this process.
 
         Args:
             body: the event's bytes.
             request_id: ASCII.
             timeout_ms: milliseconds from now to its deadline.
+            trace_id: ASCII; "": none.
         """
         cdef Invocation inv = Invocation.__new__(Invocation)
         inv.body = body
-        inv.head = request_id.encode("ascii")
+        inv.head = (request_id + trace_id).encode("ascii")
         inv.fields[<int>RAPI_REQUEST_ID].len = <uint32_t>len(request_id)
+        inv.fields[<int>RAPI_TRACE_ID].start = <uint32_t>len(request_id)
+        inv.fields[<int>RAPI_TRACE_ID].len = <uint32_t>len(trace_id)
         inv.deadline_ms = now_ms() + timeout_ms
         return inv
 
@@ -1233,14 +1239,19 @@ cdef class Runtime:
             raise exc
         return 0
 
-    cdef int publish_trace(self, Invocation inv) except -1:
+    cpdef int publish_trace(self, Invocation inv) except -1:
         """_X_AMZN_TRACE_ID for tracing libraries; written only when it changes (it costs a putenv)."""
+        cdef http1_span span
         trace_id = inv.text(RAPI_TRACE_ID)
         if trace_id != self.trace_id:
             if trace_id is None:
                 _environ.pop("_X_AMZN_TRACE_ID", None)
             else:
-                _environ["_X_AMZN_TRACE_ID"] = trace_id
+                # What os.environ[...] = trace_id does, less its encoding of both and setenv(3)'s keeping every value.
+                value = inv.raw(RAPI_TRACE_ID)
+                span = inv.span(RAPI_TRACE_ID)
+                check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), "noting the trace id of", self.channel)
+                _environ._data[b"_X_AMZN_TRACE_ID"] = value
             self.trace_id = trace_id
         return 0
 

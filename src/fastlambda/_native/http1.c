@@ -18,6 +18,17 @@ static const unsigned char CLASS[256] = {
     [0x80 ... 0xff] = 2,
 };
 
+/* 1 when none of the 8 bytes at `p` is a control character: they are VALUE without a look at each. */
+static int is_plain8(const char *p)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones << 7, del = ones * 0x7f;
+    uint64_t w, x;
+
+    memcpy(&w, p, sizeof w);
+    x = w ^ del;
+    return !((((w - ones * 0x20) & ~w) | ((x - ones) & ~x)) & high);
+}
+
 static int is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -34,8 +45,10 @@ int http1_is(struct http1_span span, const char *word, size_t word_len)
 
     if (span.len != word_len)
         return 0;
+    if (memcmp(span.ptr, word, word_len) == 0) /* the spelling that servers use, mostly */
+        return 1;
     for (i = 0; i < word_len; i++)
-        if (lower(span.ptr[i]) != word[i])
+        if (lower(span.ptr[i]) != lower(word[i]))
             return 0;
     return 1;
 }
@@ -108,7 +121,7 @@ static int note_framing(const struct http1_header *h, struct http1_head *out, in
 {
     switch (h->name.len) {
     case 10:
-        if (IS(h->name, "connection")) {
+        if (IS(h->name, "Connection")) {
             if (IS(h->value, "close"))
                 out->is_close = 1;
             else if (!IS(h->value, "keep-alive"))
@@ -116,14 +129,14 @@ static int note_framing(const struct http1_header *h, struct http1_head *out, in
         }
         return 1;
     case 14:
-        if (IS(h->name, "content-length")) {
+        if (IS(h->name, "Content-Length")) {
             if (*has_length || out->is_chunked || !scan_length(h->value, &out->content_len))
                 return 0;
             *has_length = 1;
         }
         return 1;
     case 17:
-        if (IS(h->name, "transfer-encoding")) {
+        if (IS(h->name, "Transfer-Encoding")) {
             if (*has_length || out->is_chunked || !IS(h->value, "chunked"))
                 return 0;
             out->is_chunked = 1;
@@ -179,6 +192,8 @@ ssize_t http1_scan_head(const char *buf, size_t len, size_t seen, struct http1_h
         while (is_blank(*p))
             p++;
         value = p;
+        while (end - p >= 8 && is_plain8(p))
+            p += 8;
         while (CLASS[(unsigned char)*p] & VALUE)
             p++;
         if (p[0] != '\r' || p[1] != '\n')

@@ -66,7 +66,7 @@ ssize_t http1_scan_chunks(struct http1_chunks *c, const char *buf, size_t len, s
 /* `n` payload bytes, at most c->left, were received past this scanner, straight into their destination. */
 void http1_skip_payload(struct http1_chunks *c, uint64_t n);
 
-/* 1 when `span` is `word`, upper and lower case alike; `word` is lower case. */
+/* 1 when `span` is `word`, upper and lower case alike; quickest when they are spelled alike. */
 int http1_is(struct http1_span span, const char *word, size_t word_len);
 
 #endif

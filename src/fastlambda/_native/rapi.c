@@ -8,15 +8,15 @@ static const struct {
     size_t len;
 } FIELD_NAMES[RAPI_N_FIELDS] = {
 #define NAME(literal) {literal, sizeof(literal) - 1}
-    [RAPI_REQUEST_ID] = NAME("lambda-runtime-aws-request-id"),
-    [RAPI_DEADLINE_MS] = NAME("lambda-runtime-deadline-ms"),
-    [RAPI_FUNCTION_ARN] = NAME("lambda-runtime-invoked-function-arn"),
-    [RAPI_TRACE_ID] = NAME("lambda-runtime-trace-id"),
-    [RAPI_CLIENT_CONTEXT] = NAME("lambda-runtime-client-context"),
-    [RAPI_COGNITO_IDENTITY] = NAME("lambda-runtime-cognito-identity"),
-    [RAPI_TENANT_ID] = NAME("lambda-runtime-aws-tenant-id"),
-    [RAPI_INVOCATION_ID] = NAME("lambda-runtime-invocation-id"),
-    [RAPI_CONTENT_TYPE] = NAME("content-type"),
+    [RAPI_REQUEST_ID] = NAME("Lambda-Runtime-Aws-Request-Id"),
+    [RAPI_DEADLINE_MS] = NAME("Lambda-Runtime-Deadline-Ms"),
+    [RAPI_FUNCTION_ARN] = NAME("Lambda-Runtime-Invoked-Function-Arn"),
+    [RAPI_TRACE_ID] = NAME("Lambda-Runtime-Trace-Id"),
+    [RAPI_CLIENT_CONTEXT] = NAME("Lambda-Runtime-Client-Context"),
+    [RAPI_COGNITO_IDENTITY] = NAME("Lambda-Runtime-Cognito-Identity"),
+    [RAPI_TENANT_ID] = NAME("Lambda-Runtime-Aws-Tenant-Id"),
+    [RAPI_INVOCATION_ID] = NAME("Lambda-Runtime-Invocation-Id"),
+    [RAPI_CONTENT_TYPE] = NAME("Content-Type"),
 #undef NAME
 };
 
