@@ -27,15 +27,16 @@ APP = """
 
 
 def run_pytest(project: Path, test: str) -> subprocess.CompletedProcess[str]:
-    """Runs pytest in a project that consists of app.py and one test file."""
+    """Runs pytest in a project that consists of app.py and one test file, from a directory below it."""
+    (project / "below").mkdir()
     (project / "app.py").write_text(textwrap.dedent(APP))
     (project / "test_app.py").write_text(textwrap.dedent(test))
     (project / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     # Loaded by name, so that it does not matter whether this very version is the one that is installed.
     env = clean_env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "fastlambda.local.pytest_plugin", "-v"],
-        cwd=project, env=env, capture_output=True, text=True, timeout=PATIENCE,
+        [sys.executable, "-m", "pytest", "-p", "fastlambda.local.pytest_plugin", "-v", ".."],
+        cwd=project / "below", env=env, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
 
 
