@@ -270,12 +270,28 @@ def test_a_reader_that_stops_ends_the_command_without_a_traceback(project):
         assert "BrokenPipe" not in told
 
 
+@pytest.mark.parametrize("name", ["invoke", "layer", "package"])
+def test_each_command_explains_itself(project, name):
+    assert f"\n    {name} " in run(project, "--help").stdout
+    done = run(project, name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: fastlambda {name} ")
+
+
+@pytest.mark.parametrize("args", [[], ["frobnicate"], ["--frobnicate"], ["--", "invoke"]], ids=str)
+def test_what_is_no_command_is_refused_with_the_commands_there_are(project, args):
+    done = run(project, *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: fastlambda ")
+
+
 def test_a_command_loads_only_its_own_modules(project):
     code = (
         "import sys; from fastlambda.local import cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "assert not {m for m in sys.modules if m in ('h11', 'socket', 'fastlambda.local.commands.invoke')}\n"
+        "assert not {m for m in sys.modules if m in ('h11', 'socket', 'fastlambda.local.commands.invoke',\n"
+        "                                        'fastlambda.packaging.cli')}\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project, env=clean_env(), capture_output=True, timeout=PATIENCE

@@ -19,6 +19,21 @@ examples:
 """
 
 
+def _parser() -> argparse.ArgumentParser:
+    """Explains the commands and refuses what is none."""
+    parser = argparse.ArgumentParser(
+        prog="fastlambda",
+        description="A Python AWS Lambda runtime, on your own machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fastlambda {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (_, _, summary) in COMMANDS.items():
+        commands.add_parser(name, help=summary)
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -32,28 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: for --help, --version and arguments that argparse refuses.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="fastlambda",
-        description="A Python AWS Lambda runtime, on your own machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"fastlambda {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    module = None
-    for name, (module_name, summary) in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        if given[:1] == [name]:
-            module = importlib.import_module(module_name)
-            module.add_arguments(command)
-    args = parser.parse_args(given)
-    assert module is not None
+    if not given or given[0] not in COMMANDS:
+        parser = _parser()
+        parser.parse_args(given)
+        parser.error("the command comes first")
+    name, rest = given[0], given[1:]
+    module_name, function_name, _ = COMMANDS[name]
+    command = getattr(importlib.import_module(module_name), function_name)
     try:
-        return int(module.run(args))
+        return int(command(rest))
     except CommandError as exc:
-        print(f"fastlambda {args.command}: {exc}", file=sys.stderr)
+        print(f"fastlambda {name}: {exc}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -1,11 +1,17 @@
-"""The subcommands of `fastlambda`: each is a module with add_arguments(parser) and run(args) -> exit status.
+"""The subcommands of `fastlambda`: each is a function that takes its arguments and gives the exit status.
 
-A module is imported only when its command is called.
+Its module is imported only when the command is called.
 """
 
-# name: (module, what it does in a few words)
+# name: (module, function, what it does in a few words)
 COMMANDS = {
-    "invoke": ("fastlambda.local.commands.invoke", "run a function on this machine, as Lambda would"),
+    "invoke": ("fastlambda.local.commands.invoke", "main", "run a function on this machine, as Lambda would"),
+    "layer": (
+        "fastlambda.packaging.cli",
+        "layer",
+        "make a layer that runs a managed runtime's functions on fastlambda",
+    ),
+    "package": ("fastlambda.packaging.cli", "package", "make the zip of a function: its code and what it needs"),
 }
 
 

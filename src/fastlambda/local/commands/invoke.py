@@ -42,9 +42,13 @@ examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command line."""
-    parser.epilog = EXAMPLES
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastlambda invoke",
+        description="Runs a function on this machine, as Lambda would.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "target", metavar="TARGET", help="module.function (an AWS handler) or module:RunnerClass (a fastlambda.Runner)"
     )
@@ -72,10 +76,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=VALUE]",
         help="environment variable of the function; without =VALUE it is copied from here; repeatable",
     )
+    return parser
 
 
-def run(args: argparse.Namespace) -> int:
-    """Invokes the function; 0 when all invocations succeeded."""
+def main(argv: Sequence[str]) -> int:
+    """Invokes the function.
+
+    Args:
+        argv: what comes after `fastlambda invoke`.
+
+    Returns:
+        0 when all invocations succeeded, else 1.
+
+    Raises:
+        CommandError: an argument is wrong; nothing was started.
+        SystemExit: for --help and arguments that argparse refuses.
+    """
+    args = _parser().parse_args(argv)
     target = str(args.target)
     if "." not in target.strip(".") and ":" not in target.strip(":"):
         raise CommandError(f"TARGET {target!r} names no function: expected module.function or module:RunnerClass")
