@@ -263,6 +263,52 @@ def decoder(tp: "Any") -> "Callable[[bytes], Any] | None":
     return _msgspec_decoder(tp)
 
 
+def converter(tp: "Any") -> "Callable[[Any], Any] | None":
+    """What makes a value of a declared type of JSON values that are decoded already, and whose scalars may be text.
+
+    Args:
+        tp: the declared type; "5" becomes an int and "true" a bool where it says so.
+
+    Returns:
+        A function of the value; None: the type is plain JSON.  What it raises is UnmarshalError.
+
+    Raises:
+        UsageError: no library is installed for the type, or it cannot handle it.
+    """
+    if tp is bytes or is_plain(tp):
+        return None
+    if _library(tp) == "pydantic":
+        return _pydantic_converter(tp)
+    import msgspec
+
+    def convert(value: object) -> object:
+        try:
+            return msgspec.convert(value, tp, strict=False, dec_hook=_validated_by_pydantic)
+        except (msgspec.ValidationError, NotImplementedError, RecursionError) as exc:
+            raise _wrong(tp, str(exc)) from None
+
+    try:
+        msgspec.json.Decoder(tp)  # says now what it cannot handle
+    except (TypeError, NameError, AttributeError) as exc:
+        if isinstance(exc, TypeError) and _installed("pydantic") and not any(map(_is_struct, _walk(tp, []))):
+            return _pydantic_converter(tp)
+        raise _unsupported(tp, "msgspec", exc) from None
+    return convert
+
+
+def _pydantic_converter(tp: "Any") -> "Callable[[Any], Any]":
+    validate = _adapter(tp).validate_python
+    from pydantic import ValidationError
+
+    def convert(value: object) -> object:
+        try:
+            return validate(value)
+        except ValidationError as exc:
+            raise _wrong(tp, _told(exc, "$")) from None
+
+    return convert
+
+
 def _raw(body: bytes) -> bytes:
     return body
 
@@ -270,7 +316,7 @@ def _raw(body: bytes) -> bytes:
 def _wrong(tp: "Any", why: str) -> BaseException:
     from fastlambda.errors import UnmarshalError
 
-    return UnmarshalError(f"Unable to unmarshal input: the event is not of type {type_name(tp)}: {why}")
+    return UnmarshalError(f"Unable to unmarshal input: it is not of type {type_name(tp)}: {why}")
 
 
 def _not_json(exc: BaseException) -> BaseException:

@@ -1,0 +1,477 @@
+"""Custom resources of CloudFormation: create, update, delete, and an answer to the presigned URL whatever happens.
+
+Owns the response object, its rules about physical ids and sizes, and its delivery.
+Promises: one answer for each request, also when the user's code raises, time or memory runs out, or setup() has failed;
+no value of Data, of the properties or of the presigned URL in a log or a message of ours.
+Must not know: the Runtime API, the other features.  asyncio is imported only for asynchronous methods.
+Source: CloudFormation User Guide, "Custom resource request objects" and "Custom resource response objects".
+"""
+
+from fastlambda.errors import FastlambdaError, InvocationTimeout, MemoryExhausted, UnmarshalError
+from fastlambda.runner import PLAIN, Runner, subscript
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any, Generic, TypeVar
+
+    from fastlambda._core import Context
+    from fastlambda.runner import LambdaEvent
+
+    Shared = TypeVar("Shared")
+    Properties = TypeVar("Properties")
+else:
+    from fastlambda.runner import _Subscriptable
+
+    Shared = Properties = None
+    Generic = {Properties: _Subscriptable, (Shared, Properties): object}
+
+# Limits of the response object.
+MAX_BODY = 4096
+MAX_PHYSICAL_ID = 1024
+# Told to CloudFormation when create() failed before there was anything; the delete that follows has nothing to do.
+NOT_CREATED = "fastlambda:not-created:"
+# Of the properties: CloudFormation's own, which no user's type knows.
+OWN_PROPERTIES = ("ServiceToken", "ServiceTimeout")
+# One attempt to deliver; S3 answers in far less.
+ATTEMPT_S = 10.0
+MAX_REDIRECTS = 3
+# Kept of the function's time for reporting that the answer was not delivered.
+TO_TELL_S = 0.3
+
+
+class DeliveryError(FastlambdaError):
+    """The answer could not be delivered to the presigned URL, which is not part of the message: it is a credential."""
+
+
+class Resource:
+    """What create() and update() may return.
+
+    Args:
+        physical_id: name of the resource, at most 1024 bytes; None: a new one in create(), the present one in update().
+        data: values for Fn::GetAtt.
+        no_echo: masks `data` wherever CloudFormation shows it.
+        replaces: in update(): `physical_id` is a new resource, and CloudFormation is to delete the old one.
+    """
+
+    __slots__ = ("data", "no_echo", "physical_id", "replaces")
+
+    def __init__(
+        self,
+        physical_id: "str | None" = None,
+        data: "Mapping[str, Any] | None" = None,
+        *,
+        no_echo: bool = False,
+        replaces: bool = False,
+    ) -> None:
+        self.physical_id = physical_id
+        self.data = data
+        self.no_echo = no_echo
+        self.replaces = replaces
+
+    def __repr__(self) -> str:
+        return f"Resource(physical_id={self.physical_id!r})"  # no data: it ends up in logs
+
+
+class ResourceRequest(Generic[Properties]):
+    """One request of CloudFormation.
+
+    Attributes:
+        properties: of the resource, decoded into the declared type; text becomes numbers and booleans where it says so.
+        old_properties: before an update, else None.
+        physical_id: of the resource; None in create(), which may set it as soon as there is something to delete.
+        request_type: "Create", "Update" or "Delete".
+        logical_id: name in the template.
+        stack_id: ARN of the stack.
+        request_id: of CloudFormation; the same when Lambda repeats the event.
+        resource_type: AWS::CloudFormation::CustomResource or Custom::Name.
+        raw: the event as it came; it has the presigned URL, which is a credential.
+        region: AWS region id, or None.
+        ctx: the Context of the invocation.
+
+    Raises:
+        UnmarshalError: from `properties` and `old_properties`: they do not fit the declared type.
+    """
+
+    def __init__(self, event: "LambdaEvent[Any]", convert: "Callable[[Any], Any] | None") -> None:
+        raw = event.event
+        names = ("RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId")
+        if not isinstance(raw, dict) or not all(isinstance(raw.get(name), str) for name in names):
+            raise UnmarshalError(
+                f"Unable to unmarshal input: the event is no custom resource request: {', '.join(names)} are needed"
+            )
+        self.raw: dict[str, Any] = raw
+        self.request_type: str = raw["RequestType"]
+        self.stack_id: str = raw["StackId"]
+        self.request_id: str = raw["RequestId"]
+        self.logical_id: str = raw["LogicalResourceId"]
+        self.resource_type: str = raw.get("ResourceType", "AWS::CloudFormation::CustomResource")
+        self.physical_id: str | None = raw.get("PhysicalResourceId")
+        self.region = event.region
+        self.ctx: Context = event.ctx
+        self._convert = convert
+        self._decoded: dict[str, Any] = {}
+        # The response object, once it is known.
+        self._answer: dict[str, Any] | None = None
+
+    @property
+    def properties(self) -> "Properties":
+        return self._get("ResourceProperties")  # type: ignore[no-any-return]
+
+    @property
+    def old_properties(self) -> "Properties | None":
+        return None if "OldResourceProperties" not in self.raw else self._get("OldResourceProperties")
+
+    def _get(self, name: str) -> "Any":
+        if name not in self._decoded:
+            value = {k: v for k, v in (self.raw.get(name) or {}).items() if k not in OWN_PROPERTIES}
+            self._decoded[name] = value if self._convert is None else self._convert(value)
+        return self._decoded[name]
+
+    @property
+    def default_id(self) -> str:
+        """A physical id for a resource without one: the same when Lambda repeats the event, else unique."""
+        stack = self.stack_id.split("/")[1] if self.stack_id.count("/") >= 2 else "stack"
+        return f"{stack[:200]}-{self.logical_id[:255]}-{self.request_id[:100]}"
+
+    def __repr__(self) -> str:
+        return f"ResourceRequest({self.request_type} {self.logical_id!r}, physical_id={self.physical_id!r})"
+
+
+class _NoSetup:
+    """Stands for the shared value when setup() has failed: CloudFormation is told so with the first request."""
+
+    def __init__(self, region: "str | None") -> None:
+        self.region = region
+
+
+class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Properties]):
+    """Answers CloudFormation: subclass it as `class MyResource(CustomResourceRunner[Shared, Properties])`.
+
+    Define `create`, and `update` and `delete` where there is something to do; each is `def` or `async def`. What they
+    raise becomes a FAILED with a reason, and the invocation itself succeeds: Lambda must not repeat a request that has
+    been answered.
+
+    Type parameters:
+        Shared: what setup() returns.
+        Properties: what the resource's properties are decoded to.
+
+    Attributes:
+        timeout_margin_ms: how long before the deadline the user's code is interrupted, so that there is time to answer.
+    """
+
+    timeout_margin_ms: int = 2000
+
+    def __init__(self) -> None:
+        types = subscript(type(self), CustomResourceRunner)
+        if len(types) == 2 and types[1] not in PLAIN:
+            from fastlambda.typed import converter, type_arguments
+
+            types = type_arguments(type(self), CustomResourceRunner)
+            self._convert = converter(types[1])
+        else:
+            self._convert = None
+        # A failed setup() would be an init error, of which CloudFormation never hears.
+        self._setup = self.setup
+        self.setup = self._try_setup  # type: ignore[method-assign]
+        self._shared: Any = None
+
+    def create(
+        self, shared: "Shared", request: "ResourceRequest[Properties]"
+    ) -> "Awaitable[Resource | str | None] | Resource | str | None":
+        """Makes the resource.
+
+        Args:
+            shared: what setup() returned.
+            request: the request.
+
+        Returns:
+            A Resource, or its physical id, or None for a physical id that is made here.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define create(shared, request)")
+
+    def update(
+        self, shared: "Shared", request: "ResourceRequest[Properties]"
+    ) -> "Awaitable[Resource | str | None] | Resource | str | None":
+        """Changes the resource; nothing unless overridden.
+
+        Args:
+            shared: what setup() returned.
+            request: the request, with `old_properties` and `physical_id`.
+
+        Returns:
+            None or a Resource without a physical id: it is still the same. Another physical id needs `replaces=True`:
+            CloudFormation then deletes the old resource.
+        """
+        return None
+
+    def delete(self, shared: "Shared", request: "ResourceRequest[Properties]") -> "Awaitable[None] | None":
+        """Deletes the resource; nothing unless overridden.
+
+        Args:
+            shared: what setup() returned.
+            request: the request; `properties` are decoded when they are first asked for, and may not fit.
+        """
+        return None
+
+    # ---- the invocation -------------------------------------------------------------------------------------------
+
+    def run(self, shared: "Shared", event: "LambdaEvent[Any]") -> "dict[str, Any] | Awaitable[dict[str, Any]]":
+        """Handles one request and delivers its answer.
+
+        Returns:
+            Status, PhysicalResourceId and Reason of the answer.
+
+        Raises:
+            UnmarshalError: the event is no request of CloudFormation.
+            DeliveryError: the answer could not be delivered.
+        """
+        request: ResourceRequest[Any] = ResourceRequest(event, self._convert)
+        try:
+            try:
+                value = self._begin(shared, request)
+                if _is_awaitable(value):
+                    return self._finish(request, value)
+                request._answer = _success(request, value)
+            except (InvocationTimeout, MemoryExhausted):
+                raise
+            except Exception as exc:
+                request._answer = _failure(request, exc)
+            return _deliver(request)
+        except (InvocationTimeout, MemoryExhausted, SystemExit) as exc:
+            return _last_word(request, exc)
+
+    async def _finish(self, request: "ResourceRequest[Any]", value: "Awaitable[Any]") -> "dict[str, Any]":
+        """The rest of run() when the user's method is asynchronous."""
+        from asyncio import CancelledError
+
+        try:
+            try:
+                request._answer = _success(request, await value)
+            except (InvocationTimeout, MemoryExhausted):
+                raise
+            except Exception as exc:
+                request._answer = _failure(request, exc)
+            return _deliver(request)
+        except (CancelledError, InvocationTimeout, MemoryExhausted, SystemExit) as exc:
+            return _last_word(request, exc)
+
+    def _begin(self, shared: "Any", request: "ResourceRequest[Any]") -> "Any":
+        """Calls the user's method."""
+        if request.request_type == "Delete" and str(request.physical_id).startswith(NOT_CREATED):
+            return None  # it never was there
+        if isinstance(shared, _NoSetup):
+            if self._shared is None:
+                self._shared = self._setup(shared.region)
+                if _is_awaitable(self._shared):
+                    return self._begin_later(request)
+            shared = self._shared
+        return self._method(request)(shared, request)
+
+    async def _begin_later(self, request: "ResourceRequest[Any]") -> "Any":
+        waiting, self._shared = self._shared, None
+        self._shared = await waiting
+        value = self._method(request)(self._shared, request)
+        return await value if _is_awaitable(value) else value
+
+    def _method(self, request: "ResourceRequest[Any]") -> "Callable[[Any, Any], Any]":
+        if request.request_type == "Delete":
+            return self.delete
+        request.properties  # noqa: B018  what does not fit is told before anything is done
+        if request.request_type == "Create":
+            return self.create
+        if request.request_type == "Update":
+            return self.update
+        raise UnmarshalError(f"Unable to unmarshal input: unknown RequestType {request.request_type[:64]!r}")
+
+    def _try_setup(self, region: "str | None") -> "Any":
+        try:
+            value: Any = self._setup(region)
+            return self._await_setup(region, value) if _is_awaitable(value) else value
+        except Exception as exc:
+            return _setup_failed(region, exc)
+
+    async def _await_setup(self, region: "str | None", value: "Awaitable[Any]") -> "Any":
+        try:
+            return await value
+        except Exception as exc:
+            return _setup_failed(region, exc)
+
+
+def _setup_failed(region: "str | None", exc: Exception) -> _NoSetup:
+    from fastlambda.errors import ErrorReport
+
+    ErrorReport(exc, "").log()
+    return _NoSetup(region)
+
+
+def _is_awaitable(value: object) -> bool:
+    return hasattr(type(value), "__await__")
+
+
+# ---- the response object ------------------------------------------------------------------------------------------
+
+
+def _base(request: "ResourceRequest[Any]", status: str, physical_id: str) -> "dict[str, Any]":
+    return {
+        "Status": status,
+        "PhysicalResourceId": physical_id,
+        "StackId": request.stack_id,
+        "RequestId": request.request_id,
+        "LogicalResourceId": request.logical_id,
+    }
+
+
+def _success(request: "ResourceRequest[Any]", value: object) -> "dict[str, Any]":
+    """The answer to a request that went well, if what the user returned can be told."""
+    if value is None or request.request_type == "Delete":
+        value = Resource()
+    elif isinstance(value, str):
+        value = Resource(value)
+    elif not isinstance(value, Resource):
+        raise TypeError(f"{request.request_type} returned {type(value).__name__}; Resource, str or None are expected")
+    present = request.raw.get("PhysicalResourceId")
+    physical_id = value.physical_id
+    if request.request_type == "Create":
+        physical_id = physical_id or request.physical_id or request.default_id
+        # From here on there is something that a failure must not forget.
+        if len(physical_id.encode()) > MAX_PHYSICAL_ID:
+            raise ValueError(
+                f"the physical id has {len(physical_id.encode())} bytes, and {MAX_PHYSICAL_ID} are allowed; "
+                "the resource it names is left behind"
+            )
+        request.physical_id = physical_id
+    elif request.request_type == "Update" and physical_id is not None and physical_id != present:
+        if not value.replaces:
+            raise ValueError(
+                "update() returned another physical id, upon which CloudFormation would delete the resource; "
+                "if that is wanted, return Resource(..., replaces=True)"
+            )
+        if not physical_id or len(physical_id.encode()) > MAX_PHYSICAL_ID:
+            raise ValueError(f"a physical id has 1 to {MAX_PHYSICAL_ID} bytes, this one {len(physical_id.encode())}")
+    else:
+        physical_id = present or request.default_id
+    answer = _base(request, "SUCCESS", physical_id)
+    if value.no_echo:
+        answer["NoEcho"] = True
+    if value.data:
+        answer["Data"] = dict(value.data)
+    size = len(_encode(answer))
+    if size > MAX_BODY:
+        raise ValueError(f"the answer has {size} bytes with its Data, and CloudFormation takes {MAX_BODY}")
+    return answer
+
+
+def _failure(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, Any]":
+    """The answer to a request that failed; the error goes to the function's log as well."""
+    from fastlambda.errors import ErrorReport
+
+    report = ErrorReport(exc, request.ctx.aws_request_id)
+    report.log()
+    physical_id = request.raw.get("PhysicalResourceId")
+    if not physical_id:
+        physical_id = request.physical_id or (NOT_CREATED + request.default_id)
+        if len(physical_id.encode()) > MAX_PHYSICAL_ID:
+            physical_id = NOT_CREATED + request.default_id
+    answer = _base(request, "FAILED", physical_id)
+    reason = f"{report.error_type}: {report.message}"
+    where = f" (log stream {request.ctx.log_stream_name})" if request.ctx.log_stream_name else ""
+    answer["Reason"] = reason + where
+    while len(_encode(answer)) > MAX_BODY and reason:
+        reason = reason[: len(reason) * 3 // 4]
+        answer["Reason"] = f"{reason}...{where}"
+    return answer
+
+
+def _encode(answer: "dict[str, Any]") -> bytes:
+    from json import dumps
+
+    return dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _last_word(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, Any]":
+    """After an interruption: what was decided before it stands, and the guard does not interrupt a second time."""
+    if request._answer is None:
+        if type(exc).__name__ == "CancelledError":
+            exc = InvocationTimeout("The handler was cancelled: the function's time is nearly over")
+        request._answer = _failure(request, exc)
+    return _deliver(request)
+
+
+# ---- delivery -----------------------------------------------------------------------------------------------------
+
+
+def _deliver(request: "ResourceRequest[Any]") -> "dict[str, Any]":
+    """PUTs the answer, again and again while there is time: it is the same each time, and CloudFormation takes one.
+
+    Raises:
+        DeliveryError: it was refused, or time ran out.
+    """
+    import time
+
+    answer = request._answer
+    assert answer is not None
+    body = _encode(answer)
+    # The last moments are for telling Lambda that it did not work.
+    left = request.ctx.get_remaining_time_in_millis() / 1000 if request.ctx.deadline else ATTEMPT_S
+    end = time.monotonic() + max(left - TO_TELL_S, left / 2)
+    pause, seen = 0.05, "no time was left"
+    while True:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise DeliveryError(f"the answer to {request!r} was not delivered in time; last: {seen}")
+        try:
+            http_status = _put(request.raw["ResponseURL"], body, min(left, ATTEMPT_S))
+        except _Refused as exc:
+            raise DeliveryError(f"the answer to {request!r} cannot be delivered: {exc}") from None
+        except OSError as exc:
+            seen = f"{type(exc).__name__} {exc.errno}"
+        else:
+            if 200 <= http_status < 300:
+                return {k: answer[k] for k in ("Status", "PhysicalResourceId", "Reason") if k in answer}
+            seen = f"status {http_status}"
+            if http_status < 500 and http_status not in (408, 429):
+                raise DeliveryError(f"the answer to {request!r} was refused with status {http_status}")
+        from random import uniform
+
+        time.sleep(min(uniform(pause / 2, pause), max(0.0, end - time.monotonic())))
+        pause = min(2 * pause, 2.0)
+
+
+class _Refused(Exception):
+    """Trying again cannot help."""
+
+
+def _put(url: str, body: bytes, timeout_s: float) -> int:
+    """One PUT, with the redirects of a bucket in another region; the answer's status.
+
+    The headers are few on purpose: a presigned URL is signed without a content type.
+    """
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
+    from urllib.parse import urljoin, urlsplit
+
+    for _ in range(MAX_REDIRECTS + 1):
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise _Refused("ResponseURL is no URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise _Refused("ResponseURL is neither http nor https")
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        connection = kind(parts.hostname, port, timeout=timeout_s)
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("PUT", target, body)
+            response = connection.getresponse()
+            response.read()
+            if response.status not in (307, 308):
+                return response.status
+            url = urljoin(url, response.headers.get("Location", ""))
+        except (InvalidURL, UnicodeError):
+            raise _Refused("ResponseURL is no URL") from None
+        except HTTPException as exc:
+            raise ConnectionError(f"{type(exc).__name__} while the answer was read") from None
+        finally:
+            connection.close()
+    raise _Refused(f"it was redirected more than {MAX_REDIRECTS} times")

@@ -1,0 +1,132 @@
+"""Custom resources in a process of their own, with an HTTP server behind the presigned URL."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+
+import pytest
+from examples import token_resource
+from function_process import FunctionProcess
+from response_url import ResponseUrl, request
+
+from fastlambda import exec_test
+
+
+def event(there: ResponseUrl, do: str = "", request_type: str = "Create") -> dict[str, object]:
+    return request(there.url, request_type, ResourceProperties={"ServiceToken": "arn", "Do": do})
+
+
+@pytest.mark.parametrize("runner", ["Thing", "AsyncThing"])
+def test_each_request_is_answered_and_the_process_lives_on(runner: str, tmp_path: Path) -> None:
+    with FunctionProcess(f"resource_functions:{runner}", tmp_path / "log") as function:
+        for do, status, reason in (
+            ("", "SUCCESS", None),
+            ("raise", "FAILED", "ValueError: as asked"),
+            ("exit", "FAILED", "SystemExit: 3"),
+            ("", "SUCCESS", None),
+        ):
+            with ResponseUrl() as there:
+                result = function.invoke(event(there, do))
+                assert result.ok, result.body
+                assert there.answer["Status"] == status
+                assert there.answer.get("Reason") == reason
+                assert result.json() == {k: v for k, v in there.answer.items() if k in result.json()}
+        assert function.process.poll() is None
+        assert "SIGNATURE" not in function.log
+
+
+def test_a_setup_that_fails_is_told_to_cloudformation(tmp_path: Path) -> None:
+    with (
+        FunctionProcess("resource_functions:Thing", tmp_path / "log", {"FAIL": "setup"}) as function,
+        ResponseUrl() as there,
+    ):
+        assert function.invoke(event(there)).ok
+        assert there.answer["Reason"] == "ConnectionError: no database"
+
+
+def test_an_answer_that_is_not_taken_fails_the_invocation_before_its_deadline(tmp_path: Path) -> None:
+    with (
+        FunctionProcess("resource_functions:Thing", tmp_path / "log") as function,
+        ResponseUrl(*[500] * 10_000) as there,
+    ):
+        result = function.invoke(event(there), timeout_s=3)
+        assert result.kind == "error"
+        assert result.error["errorType"] == "DeliveryError"
+        assert "status 500" in result.error["errorMessage"]
+        assert len(there.puts) > 1
+        assert there.answer["Status"] == "SUCCESS"
+        assert "SIGNATURE" not in function.log + result.body.decode()
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 with its key, in one file."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def test_the_answer_goes_over_tls_to_a_server_that_is_trusted_and_to_no_other(tmp_path: Path) -> None:
+    pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with ResponseUrl(tls=context) as there:
+        with FunctionProcess("resource_functions:Thing", tmp_path / "log", {"SSL_CERT_FILE": str(pem)}) as function:
+            assert function.invoke(event(there)).ok
+            assert there.answer["Status"] == "SUCCESS"
+        with FunctionProcess("resource_functions:Thing", tmp_path / "log2") as function:
+            result = function.invoke(event(there), timeout_s=2)
+            assert result.error["errorType"] == "DeliveryError"
+            assert "SSLCertVerificationError" in result.error["errorMessage"]
+    assert len(there.puts) == 1
+
+
+def test_the_example_answers_in_this_process() -> None:
+    with ResponseUrl() as made, ResponseUrl() as changed, ResponseUrl() as deleted:
+        properties = {"ServiceToken": "arn", "Length": "32"}
+        exec_test(
+            token_resource.Token,
+            {
+                "invocations": [
+                    request(made.url, ResourceProperties=properties),
+                    request(changed.url, "Update", ResourceProperties=properties),
+                    request(deleted.url, "Delete", ResourceProperties=properties),
+                ]
+            },
+        )
+    assert len(made.answer["Data"]["Value"]) == 32
+    assert made.answer["NoEcho"] is True
+    assert changed.answer["PhysicalResourceId"] != "thing-1"
+    assert changed.answer["Data"] != made.answer["Data"]
+    assert deleted.answer["Status"] == "SUCCESS"
+
+
+def test_the_example_answers_through_the_local_endpoint(tmp_path: Path) -> None:
+    with FunctionProcess("examples.token_resource:Token", tmp_path / "log") as function, ResponseUrl() as there:
+        assert function.invoke(request(there.url, ResourceProperties={"Length": "8"})).ok
+        assert len(there.answer["Data"]["Value"]) == 8
+        assert there.answer["Data"]["Value"] not in function.log
