@@ -154,15 +154,13 @@ def instructions_per_invocation(setting, contender, event="20B", framing="auto",
 
 def self_costs(path):
     """{function: instructions of its own} from a callgrind file."""
-    argv = [tool("callgrind_annotate"), "--threshold=100", "--show-percs=no", str(path)]
+    argv = [tool("callgrind_annotate"), "--threshold=100", "--show-percs=no", "--auto=no", str(path)]
     costs = collections.Counter()
     for line in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines():
-        found = re.match(r"\s*([\d,]+)\s+(\S.*)$", line)
-        if found and ":" in found[2]:
-            name = re.sub(
-                r"\s*\[(?:.*/)?([^/\]]*)\]$", r" [\1]", found[2].rpartition(":")[2] if "[" not in found[2] else found[2]
-            )
-            costs[name.removeprefix("???:")] += int(found[1].replace(",", ""))
+        found = re.match(r"\s*([\d,]+)\s+\S*?([^\s/:]+:\S+)(?: \[(?:.*/)?([^/\]]+)\])?$", line)
+        if found:
+            source, _, function = found[2].partition(":")
+            costs[f"{function} [{found[3] or source}]"] += int(found[1].replace(",", ""))
     return costs
 
 
