@@ -124,6 +124,12 @@ def modules_at_first_answer(setting, contender):
     return sorted(set(answers[1]) - {*bare.stdout.split(), "modules"})
 
 
+def growth_in_memory(setting, contender, n):
+    """KiB by which the resident memory of a process grows over n invocations, after 1,000 of warm-up."""
+    got = rig.run(setting, contender, "plain", "20B", n + 1000, warmup=1000, sample=True)
+    return (got["end"]["rss_bytes"] - got["warm"]["rss_bytes"]) / 1024
+
+
 def instructions_per_invocation(setting, contender, event="20B", framing="auto", n=200, functions=False):
     """Instructions of one warm invocation, in user space, by callgrind.
 
@@ -175,6 +181,8 @@ def measure(setting, contenders, budget):
         return instructions_per_invocation(setting, contender, **where)["instructions"]
     if kind == "modules at first answer":
         return len(modules_at_first_answer(setting, contender))
+    if kind == "KiB that 20,000 invocations leave in memory":
+        return growth_in_memory(setting, contender, 20_000)
     start = up_to_first_answer(setting, contender)
     bare = bare_interpreter(setting)
     return {
