@@ -130,6 +130,7 @@ cdef class Invocation:
     cdef field fields[9]          # into `head`; len 0: missing
     cdef readonly int64_t deadline_ms  # Unix milliseconds; 0: unknown
     cdef readonly Channel channel # that it came over and is answered over; None: no server sent it
+    cdef public object after      # called once this is answered, before the next poll; None: nothing
     cdef public object stream     # streams.py's ResponseStream, once its result is sent as one
 
     cdef str text(self, int which)
@@ -255,6 +256,7 @@ cdef class Runtime:
     cdef str trace_id             # what _X_AMZN_TRACE_ID holds
 
     cdef int serve_one(self, bint with_next) except -1
+    cdef int finish(self, Invocation inv) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)

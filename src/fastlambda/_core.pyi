@@ -76,6 +76,7 @@ class Invocation:
     def content_type(self) -> str | None: ...
     channel: Channel | None
     stream: Any
+    after: Callable[[], Any] | None
     @staticmethod
     def offline(body: bytes, request_id: str, timeout_ms: int = 60_000, trace_id: str = "") -> Invocation:
         """An invocation that no server sent: for tests of a handler in this process."""

@@ -1147,7 +1147,18 @@ cdef class Runtime:
         except BaseException as exc:
             self.fail(inv, exc)
         else:
-            self.answer(inv, payload, with_next)
+            self.answer(inv, payload, with_next and inv.after is None)
+        if inv.after is not None:
+            self.finish(inv)
+        return 0
+
+    cdef int finish(self, Invocation inv) except -1:
+        """What the handler has left for after its answer; an error there is logged, for nobody waits for it."""
+        try:
+            inv.after()
+        except Exception as exc:
+            from fastlambda.errors import ErrorReport
+            ErrorReport(exc, inv.request_id or "").log()
         return 0
 
     # The steps, also taken one by one by the asynchronous loop in runner.py.
@@ -1304,6 +1315,9 @@ def main(list argv=None):
             runtime = Runtime(config, None)
             try:
                 runtime.call = load_handler(target)
+                start = getattr(runtime.call, "fastlambda_start", None)
+                if start is not None:
+                    start()    # a web application's start-up belongs to init
             except BaseException as exc:
                 from fastlambda.errors import fail_init
                 fail_init(runtime.channel, exc)

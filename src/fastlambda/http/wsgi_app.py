@@ -1,0 +1,220 @@
+"""A WSGI application as a handler.
+
+Promises: a streamed response's headers leave with the first bytes of its body, each item as it is yielded; close() of
+the iterable is always called.  Not called wsgi.py: importing that would put the module in the place of the function.
+Source: PEP 3333.
+"""
+
+import sys
+from io import BytesIO
+
+from fastlambda.errors import ErrorReport, UsageError
+from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, has_body, request_of, response_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from fastlambda import Context
+
+    App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def wsgi(
+    app: "App",
+    *,
+    stream: bool = False,
+    fallback: "Callable[[Any, Context], Any] | None" = None,
+    root_path: "str | None" = None,
+) -> "WsgiHandler":
+    """Makes a handler of a WSGI application.
+
+    Args:
+        app: the application.
+        stream: the items of its iterable go out as they are yielded; for function URLs in RESPONSE_STREAM mode and
+            streamed API Gateway integrations.  Events of load balancers and VPC Lattice are answered in one piece.
+        fallback: handler(event, context) for events that are not HTTP.
+        root_path: where the application is mounted; None: the event says so.
+
+    Raises:
+        UsageError: an argument has no meaning.
+    """
+    return WsgiHandler(app, stream, fallback, root_path)
+
+
+class WsgiHandler:
+    """handler(event, context) for one application; see wsgi()."""
+
+    def __init__(
+        self,
+        app: "App",
+        stream: bool,
+        fallback: "Callable[[Any, Context], Any] | None",
+        root_path: "str | None",
+    ) -> None:
+        if not callable(app):
+            raise UsageError(f"wsgi() needs a WSGI application, not {app!r}")
+        self.app = app
+        self.is_streaming = stream
+        self.fallback = fallback
+        self.root_path = root_path
+
+    def __call__(self, event: "Any", context: "Context") -> "Any":
+        request = request_of(event)
+        if request is None:
+            if self.fallback is None:
+                raise UsageError("the event is not HTTP, and wsgi() was given no fallback= handler for it")
+            return self.fallback(event, context)
+        if self.root_path is not None:
+            request.root_path = self.root_path
+        kind = StreamedCycle if self.is_streaming and request.source in (V2, REST) else Cycle
+        return kind(self.app, request, context).run()
+
+
+class Cycle:
+    """One request and its response, which is kept until it is complete."""
+
+    def __init__(self, app: "App", request: Request, context: "Context") -> None:
+        self.app = app
+        self.request = request
+        self.context = context
+        self.status = 0
+        self.headers: list[tuple[str, str]] = []
+        self.is_sent = False
+        self._body: list[bytes] = []
+
+    def run(self) -> "Any":
+        try:
+            self._iterate(self.app(environ_of(self.request, self.context), self._start_response))
+        except Exception as exc:
+            self._failed(exc)
+        return self.answer()
+
+    def _iterate(self, items: "Iterable[bytes]") -> None:
+        try:
+            for item in items:
+                if item:
+                    self._write(item)
+            if not self.status:
+                raise RuntimeError("the application did not call start_response()")
+            self._end()
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    def _start_response(
+        self, status: str, headers: "list[tuple[str, str]]", exc_info: "Any" = None
+    ) -> "Callable[[bytes], None]":
+        if exc_info:
+            try:
+                if self.is_sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+            self._body.clear()
+        elif self.status:
+            raise RuntimeError("start_response() was called twice")
+        self.status = int(status[:3])
+        self.headers = list(headers)
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        if not self.status:
+            raise RuntimeError("the application sends a body before it has called start_response()")
+        if not isinstance(data, bytes):
+            raise TypeError(f"a WSGI application's body is bytes, not {type(data).__name__}")
+        self._body.append(data)
+
+    def _end(self) -> None:
+        pass
+
+    def _failed(self, exc: Exception) -> None:
+        """The caller gets a 500, as from other servers; the log the error."""
+        ErrorReport(exc, self.context.aws_request_id or "").log()
+        self.status, self._body = 500, [b"Internal Server Error"]
+        self.headers = [("Content-Type", "text/plain; charset=utf-8")]
+
+    def answer(self) -> "Any":
+        return response_of(self.request, self.status, self.headers, b"".join(self._body))
+
+
+class StreamedCycle(Cycle):
+    """One request whose response goes out as the application yields it."""
+
+    def _open(self) -> None:
+        from fastlambda.streams import HttpStream
+
+        kept = [(k, v) for k, v in self.headers if k.lower() not in HOP_BY_HOP]
+        http = HttpStream(self.status, kept)
+        self._has_body = has_body(self.request.method, self.status)
+        self._stream = self.context.response_stream(http=http)
+        self.is_sent = True
+
+    def _write(self, data: bytes) -> None:
+        super()._write(data)
+        self._body.clear()
+        if not self.is_sent:
+            self._open()
+        if self._has_body:
+            self._stream.write(data)
+
+    def _end(self) -> None:
+        if not self.is_sent:
+            self._open()
+        self._stream.close()
+
+    def _failed(self, exc: Exception) -> None:
+        if self.is_sent:
+            raise exc  # ends the stream as an error
+        super()._failed(exc)
+        self._write(self._body[0])
+        self._end()
+
+    def answer(self) -> None:
+        return None
+
+
+def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
+    """The environ of a request.
+
+    Text is as PEP 3333 wants it: bytes told as ISO 8859-1.
+    """
+    path = request.path
+    if request.root_path and path.startswith(request.root_path):
+        path = path[len(request.root_path) :]
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": _told(request.root_path),
+        "PATH_INFO": _told(path),
+        "QUERY_STRING": request.query_string,
+        "REQUEST_URI": request.raw_path + ("?" + request.query_string if request.query_string else ""),
+        "SERVER_NAME": request.host,
+        "SERVER_PORT": str(request.port),
+        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
+        "CONTENT_LENGTH": str(len(request.body)),
+        "REMOTE_ADDR": request.client or "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "aws.event": request.event,
+        "aws.context": context,
+    }
+    for name, value in request.headers:
+        key = name.upper().replace("-", "_")
+        if key == "CONTENT_LENGTH":
+            continue
+        if key != "CONTENT_TYPE":
+            key = "HTTP_" + key
+        value = _told(value)
+        environ[key] = f"{environ[key]}{'; ' if name == 'cookie' else ','}{value}" if key in environ else value
+    return environ
+
+
+def _told(text: str) -> str:
+    return text.encode("utf-8").decode("latin-1")
