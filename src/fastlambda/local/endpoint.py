@@ -878,7 +878,7 @@ class RuntimeApi:
         """The last answer on a connection whose request cannot be read to its end.  Always False."""
         head = [f"HTTP/1.1 {answer.http_status} {_REASONS[answer.http_status].decode()}"]
         head += [f"{name}: {value}" for name, value in answer.headers]
-        head += [f"Content-Length: {len(answer.body)}", "Connection: close", "", ""]
+        head += ["Connection: close", "", ""]
         sock = connection.sock
         with contextlib.suppress(OSError):
             sock.sendall("\r\n".join(head).encode() + answer.body)
