@@ -69,7 +69,7 @@ def imports_of(path: Path) -> set[str]:
     text = path.read_text()
     if path.suffix == ".pyx":
         found = re.findall(r"^\s*(?:from|import) fastlambda\.(\w+)", text, re.M)
-        return {name for name in found}
+        return set(found)
     tree = ast.parse(text)
     for node in ast.walk(tree):  # what only type checkers see is not an import
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
