@@ -177,7 +177,7 @@ class Managed:
 
 def make_layer(out: Path, python: str, find_links: str | None) -> None:
     """The layer, by the command that users have."""
-    command = [sys.executable, "-m", "fastlambda.packaging.cli", "layer", "--python", python, "-o", str(out)]
+    command = [sys.executable, "-m", "fastlambda.local.cli", "layer", "--python", python, "-o", str(out)]
     subprocess.run([*command, *(["--find-links", find_links] if find_links else [])], check=True)
 
 

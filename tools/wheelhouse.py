@@ -48,8 +48,9 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 DEPENDENCIES = ("h11==0.16.0", "orjson==3.11.4")
 # 2025-01-01: any fixed time after 1980 does (zip knows none before).
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
-# The extension is part of every cold start, and the layer of every deployment.
-MAX_WHEEL = 150 * 1024
+# The extension is part of every cold start; the rest of a wheel only of its download.
+MAX_EXTENSION = 256 * 1024
+MAX_WHEEL = 288 * 1024
 BELONGS = re.compile(
     r"fastlambda/(.+\.pyi?|py\.typed|_core\.abi3\.so|packaging/[a-z-]+\.sh)|fastlambda-[^/]+\.dist-info/.+"
 )
@@ -210,12 +211,15 @@ def check_wheel(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
+        sizes = {info.filename: info.file_size for info in wheel.infolist()}
     stray = [name for name in names if not BELONGS.fullmatch(name)]
     if stray:
         raise SystemExit(f"wheelhouse: {path.name} holds what does not belong there: {stray}")
     for needed in ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE"):
         if not any(name.endswith(needed) for name in names):
             raise SystemExit(f"wheelhouse: {path.name} lacks {needed}")
+    if sizes["fastlambda/_core.abi3.so"] > MAX_EXTENSION:
+        raise SystemExit(f"wheelhouse: {path.name}: the extension has over {MAX_EXTENSION} bytes: {sizes}")
     if path.stat().st_size > MAX_WHEEL:
         raise SystemExit(f"wheelhouse: {path.name} has {path.stat().st_size} bytes, over {MAX_WHEEL}")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fastlambda.packaging import archive, bundle, bytecode, cli
+from fastlambda.local import cli
+from fastlambda.packaging import archive, bundle, bytecode
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -98,7 +99,7 @@ def test_a_single_file_is_a_function_too(code, tmp_path):
 def test_what_lambda_would_refuse_is_refused_here(code, tmp_path, capsys):
     with (code / "model.bin").open("wb") as file:
         file.truncate(archive.MAX_UNPACKED)
-    assert cli.package([str(code), "-o", str(tmp_path / "function.zip")]) == 1
+    assert cli.main(["package", str(code), "-o", str(tmp_path / "function.zip")]) == 1
     said = capsys.readouterr().err
     assert "262,144,000" in said and "container image" in said
     assert not (tmp_path / "function.zip").exists()
@@ -134,8 +135,16 @@ def test_a_python_that_fastlambda_does_not_run_on_is_refused(python):
 
 def test_packages_that_pip_cannot_find_are_told_with_what_to_do(code, tmp_path, capsys):
     (tmp_path / "requirements.txt").write_text("no-such-package-for-this-test==1\n")
-    command = [str(code), "-r", str(tmp_path / "requirements.txt"), "--no-index", "-o", str(tmp_path / "f.zip")]
-    assert cli.package(command) == 1
+    command = [
+        "package",
+        str(code),
+        "-r",
+        str(tmp_path / "requirements.txt"),
+        "--no-index",
+        "-o",
+        str(tmp_path / "f.zip"),
+    ]
+    assert cli.main(command) == 1
     said = capsys.readouterr().err
     assert "no-such-package-for-this-test" in said and "--find-links" in said
 

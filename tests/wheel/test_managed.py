@@ -97,7 +97,7 @@ def test_a_package_with_the_runtime_needs_no_layer(wheelhouse, tmp_path):
     import zipfile
 
     managed = Managed(tmp_path / "root", sys.executable, None)
-    command = [sys.executable, "-m", "fastlambda.packaging.cli", "package", str(managed.task), "--with-runtime"]
+    command = [sys.executable, "-m", "fastlambda.local.cli", "package", str(managed.task), "--with-runtime"]
     command += ["--python", MINOR, "--find-links", str(wheelhouse), "-o", str(tmp_path / "function.zip")]
     subprocess.run(command, check=True, env=clean_env(), cwd=ROOT)
     shutil.rmtree(managed.task)
