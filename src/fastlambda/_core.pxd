@@ -97,6 +97,66 @@ cdef extern from "json.h" nogil:
     int json_has_wide_integer(const char *text, size_t len) noexcept
 
 
+cdef extern from "guard.h" nogil:
+    ctypedef bint c_bool "bool"
+    ctypedef unsigned long pthread_t
+    pthread_t pthread_self() noexcept
+    enum guard_reason:
+        GUARD_NO_REASON, GUARD_TIMEOUT, GUARD_MEMORY
+    int GUARD_LOST, GUARD_TOO_LONG, GUARD_EXIT_MEMORY
+    struct guard_call:
+        const char *request_id
+        size_t request_id_len
+        const char *invocation_id
+        size_t invocation_id_len
+        int64_t deadline_ms
+        int fd
+        c_bool is_interruptible
+    struct guard_slot:
+        uint64_t generation
+        int64_t timeout_ms
+    struct guard_config:
+        uint64_t margin_ns
+        uint64_t last_ns
+        uint64_t memory_limit
+        uint64_t memory_margin
+        const char *runtime_host
+        const char *runtime_port
+        const char *prefix
+        const char *common
+        size_t common_len
+        int interrupt_signal
+        int dump_signal
+        pthread_t handler_thread
+    struct guard:
+        guard_config config
+        c_bool is_started
+    guard *guard_shared() noexcept
+    int guard_watch_forks(guard *g) noexcept
+    int guard_set_alarm(int number, int64_t ms) noexcept
+    void guard_cancel_alarm() noexcept
+    int guard_open(guard *g, const guard_config *config) noexcept
+    int guard_start(guard *g) noexcept
+    void guard_stop(guard *g) noexcept
+    guard_slot *guard_take_slot(guard *g) noexcept
+    void guard_give_slot(guard_slot *slot) noexcept
+    int guard_arm(guard *g, guard_slot *slot, const guard_call *call) noexcept
+    int guard_answer(guard_slot *slot) noexcept
+    int guard_stream_write(guard_slot *slot) noexcept
+    int guard_stream_pause(guard_slot *slot, c_bool has_begun) noexcept
+    void guard_set_fd(guard_slot *slot, int fd) noexcept
+    int guard_take_interrupt(guard_slot *slot) noexcept
+    c_bool guard_is_unused(guard *g) noexcept
+    c_bool guard_is_forked(const guard *g) noexcept
+    c_bool guard_is_pending(const guard_slot *slot, uint64_t generation) noexcept
+    void guard_wait_for_end() noexcept
+    int64_t guard_remaining_ms(const guard_slot *slot) noexcept
+    uint64_t guard_resident_bytes() noexcept
+    c_bool guard_memory_is_low(guard *g) noexcept
+    int guard_free_signal(int below) noexcept
+    int guard_signals_below() noexcept
+
+
 # Where a field of an Invocation lies in its `head`.
 cdef struct field:
     uint32_t start
@@ -120,6 +180,11 @@ cdef class Config:
     cdef readonly str json
     cdef readonly str json_layout
     cdef readonly bint pipeline
+    cdef readonly bint guard
+    cdef readonly int64_t timeout_margin_ms
+    cdef readonly int64_t timeout_last_ms
+    cdef readonly int64_t memory_margin_mb   # -1: chosen by the limit
+    cdef readonly int64_t init_limit_ms      # 0: not watched
 
 
 cdef class Invocation:
@@ -156,6 +221,7 @@ cdef class Channel:
     cdef ssize_t head_len         # of the head in `incoming` that was scanned and not yet consumed; 0: none
     # The connection.
     cdef int fd                   # owned; -1 when closed
+    cdef guard_slot *slot         # of the invocation under way, borrowed from the Runtime until its end; NULL: none
     cdef bint is_used             # an answer has come over this connection
     cdef bint has_answer_begun    # bytes of the current answer have arrived
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
@@ -251,7 +317,16 @@ cdef class Runtime:
     cdef object encoder
     cdef public object wait       # what gives an awaitable's result, on the one event loop; None: there is none yet
     cdef readonly Codec codec
+    # The guard (docs/guard.md).
+    cdef guard_slot *slot         # in the guard's static memory, this Runtime's from its first event to its end
+    cdef bint is_guarded          # deadlines and memory are watched; else the slot only tells forked children
+    cdef bint is_started          # the thread watches this Runtime's slot
+    cdef bint is_interruptible    # the handler runs in the main thread
+    cdef object previous          # handler of our signal before this Runtime's
     # This invocation only.
+    cdef public object task       # the asyncio task that the handler runs in; None: it runs in none
+    cdef object interruption      # what the guard's signal has raised
+    cdef bint must_check_memory   # MemoryExhausted was posted: is there room for another?
     cdef str refused_id           # of the invocation whose result was just refused
     cdef str trace_id             # what _X_AMZN_TRACE_ID holds
 
@@ -265,3 +340,10 @@ cdef class Runtime:
     cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1
     cpdef int fail(self, Invocation inv, exc) except -1
     cpdef int publish_trace(self, Invocation inv) except -1
+    cdef int arm(self, Invocation inv) except -1
+    cdef int open_guard(self) except -1
+    cdef int start_guard(self) except -1
+    cdef int leave_memory(self) except -1
+    cpdef int claim(self, exc=*) except -1
+    cdef object interruption_for(self, int reason)
+    cpdef object cause_of(self, exc)

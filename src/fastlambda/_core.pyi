@@ -20,6 +20,11 @@ class Config:
         json: "orjson" or "stdlib" to fix the JSON codec; None: the cheaper one for this process.
         json_layout: "aws" to write results in the layout of AWS's client; None: compact.
         pipeline: whether a result and the next poll leave in one write.
+        guard: whether deadlines, memory and init are watched.
+        timeout_margin_ms: a handler is interrupted this many milliseconds before its deadline.
+        timeout_last_ms: the process is ended, and the error reported, this many milliseconds before it.
+        memory_margin_mb: a handler is interrupted this many MiB below the memory limit; -1: chosen by the limit.
+        init_limit_ms: Lambda's limit for init, shortly before which the stacks are dumped; 0: not watched.
     """
 
     runtime_api: str | None
@@ -36,6 +41,11 @@ class Config:
     json: str | None
     json_layout: str | None
     pipeline: bool
+    guard: bool
+    timeout_margin_ms: int
+    timeout_last_ms: int
+    memory_margin_mb: int
+    init_limit_ms: int
 
     def __init__(
         self,
@@ -54,6 +64,11 @@ class Config:
         json: str | None = ...,
         json_layout: str | None = ...,
         pipeline: bool = ...,
+        guard: bool = ...,
+        timeout_margin_ms: int = ...,
+        timeout_last_ms: int = ...,
+        memory_margin_mb: int = ...,
+        init_limit_ms: int = ...,
     ) -> None: ...
     @staticmethod
     def from_env(environ: Mapping[str, str] | None = None) -> Config:
@@ -61,6 +76,9 @@ class Config:
 
         Args:
             environ: None: os.environ.
+
+        Raises:
+            UsageError: a setting that must be a whole number is none.
         """
 
 class Invocation:
@@ -242,6 +260,20 @@ class Runtime:
     def settle(self, inv: Invocation, http_status: int, body: bytes) -> int: ...
     def fail(self, inv: Invocation, exc: BaseException) -> int: ...
     def publish_trace(self, inv: Invocation) -> int: ...
+    task: Any
+    def claim(self, exc: BaseException | None = None) -> int:
+        """Makes the answer the loop's; waits for the end of the process when the guard has it.
+
+        Args:
+            exc: what the handler raised: a forked child that leaves by SystemExit may do so.
+        """
+    def interrupt(self, number: int, frame: Any) -> None: ...
+    def is_pending(self, generation: int) -> bool:
+        """Whether the invocation of that generation is still to be answered by its handler."""
+    def cause_of(self, exc: BaseException) -> BaseException:
+        """The guard's interruption, if a task's cancellation comes from it; else the exception itself."""
+    def release_guard(self) -> None:
+        """Gives back what the guard took; the next event takes it again.  May be called twice."""
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""

@@ -88,13 +88,25 @@ cdef int64_t now_ms() noexcept:
     return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
 
 
+cdef int64_t whole_number(get, str name, int64_t default) except? -1:
+    text = get(name)
+    if not text:
+        return default
+    if len(text) > 9 or not text.isascii() or not text.isdecimal():
+        from fastlambda.errors import UsageError
+        raise UsageError(f"{name} must be a whole number, not {text[:64]!r}")
+    return int(text)
+
+
 # ---- configuration ------------------------------------------------------------------------------------------------
 
 cdef class Config:
     def __init__(self, *, str runtime_api=None, str handler=None, str region=None, str function_name=None,
                  str function_version=None, str memory_limit_in_mb=None, str log_group_name=None,
                  str log_stream_name=None, str initialization_type=None, str task_root=None, str http=None,
-                 str json=None, str json_layout=None, bint pipeline=False):
+                 str json=None, str json_layout=None, bint pipeline=False, bint guard=True,
+                 int64_t timeout_margin_ms=100, int64_t timeout_last_ms=30, int64_t memory_margin_mb=-1,
+                 int64_t init_limit_ms=0):
         self.runtime_api = runtime_api
         self.handler = handler
         self.region = region
@@ -109,10 +121,16 @@ cdef class Config:
         self.json = json
         self.json_layout = json_layout
         self.pipeline = pipeline
+        self.guard = guard
+        self.timeout_margin_ms = timeout_margin_ms
+        self.timeout_last_ms = timeout_last_ms
+        self.memory_margin_mb = memory_margin_mb
+        self.init_limit_ms = init_limit_ms
 
     @staticmethod
     def from_env(environ=None):
         get = (_environ if environ is None else environ).get
+        how = get("AWS_LAMBDA_INITIALIZATION_TYPE")
         return Config(
             runtime_api=get("AWS_LAMBDA_RUNTIME_API"),
             handler=get("_HANDLER"),
@@ -128,6 +146,13 @@ cdef class Config:
             json=get("FASTLAMBDA_JSON"),
             json_layout=get("FASTLAMBDA_JSON_LAYOUT"),
             pipeline=get("FASTLAMBDA_PIPELINE") == "1",
+            guard=get("FASTLAMBDA_GUARD") != "0",
+            timeout_margin_ms=whole_number(get, "FASTLAMBDA_TIMEOUT_MARGIN_MS", 100),
+            timeout_last_ms=whole_number(get, "FASTLAMBDA_TIMEOUT_LAST_MS", 30),
+            memory_margin_mb=whole_number(get, "FASTLAMBDA_MEMORY_MARGIN_MB", -1),
+            # Lambda's own limits: 10 s on demand, 130 s where the time is bought beforehand.
+            init_limit_ms=whole_number(get, "FASTLAMBDA_INIT_LIMIT_MS",
+                                       10_000 if how is None or how == "on-demand" else 130_000),
         )
 
     def __repr__(self):
@@ -184,6 +209,14 @@ cdef class Invocation:
     @property
     def content_type(self):
         return self.text(RAPI_CONTENT_TYPE)
+
+
+cdef int wait_if_lost(int status) except -1:
+    """When the guard owns the connection, nothing is written any more: it ends the process."""
+    if status == GUARD_LOST:
+        with nogil:
+            guard_wait_for_end()
+    return 0
 
 
 cdef http1_span NOTHING
@@ -368,9 +401,23 @@ cdef class Channel:
         if size == 0:
             return 0    # a chunk of no bytes would be the end of the body
         line = b"%x\r\n" % size
-        return self.send_stream(line, data, size, b"\r\n")
+        if self.slot == NULL:
+            return self.send_stream(line, data, size, b"\r\n")
+        if guard_is_forked(guard_shared()):
+            self.fd = -1                           # closed by the fork hook; the stream is the parent's
+            self.stream_state = STREAM_BROKEN
+            return self.stream_failed(-EPIPE)
+        # Until the piece is out the guard neither interrupts nor writes; after it, what came meanwhile is raised.
+        wait_if_lost(guard_stream_write(self.slot))
+        try:
+            return self.send_stream(line, data, size, b"\r\n")
+        finally:
+            if self.stream_state == STREAM_BEGUN or self.stream_state == STREAM_SENT:
+                wait_if_lost(guard_stream_pause(self.slot, self.stream_state == STREAM_SENT))
 
     cpdef tuple end_stream(self, bytes trailers=b""):
+        if self.slot != NULL:
+            wait_if_lost(guard_answer(self.slot))
         self.send_stream(b"0\r\n", NULL, 0, trailers + b"\r\n")
         try:
             self.has_answer_begun = buffer_len(&self.incoming) > 0
@@ -402,6 +449,8 @@ cdef class Channel:
         while True:
             if self.fd < 0:
                 self.connect()
+                if self.slot != NULL:
+                    guard_set_fd(self.slot, self.fd)
             out.n = out.at = 0
             out.sent = 0
             net_out_add(&out, buffer_head(&self.outgoing), buffer_len(&self.outgoing))
@@ -1094,6 +1143,55 @@ cdef int put(buffer *to, const char *text, size_t size) except -1:
     return 0
 
 
+# ---- signals of the guard -----------------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #define FASTLAMBDA_TRIM_HEAP() malloc_trim(0)
+    #else
+    #define FASTLAMBDA_TRIM_HEAP() 0
+    #endif
+    """
+    int FASTLAMBDA_TRIM_HEAP() noexcept nogil
+
+
+cdef int trim_heap() noexcept:
+    return FASTLAMBDA_TRIM_HEAP()
+
+
+# Of the process, as signals are.
+cdef int DUMP_SIGNAL = 0
+cdef int INTERRUPT_SIGNAL = 0
+
+
+cdef int claim_dump_signal() except -1:
+    """A free signal whose C handler dumps the stacks of all threads to stderr, without the GIL.  0: none."""
+    global DUMP_SIGNAL
+    if DUMP_SIGNAL == 0:
+        number = guard_free_signal(guard_signals_below())
+        if number:
+            import faulthandler   # built into the interpreter
+            faulthandler.register(number, file=2, all_threads=True, chain=False)
+            DUMP_SIGNAL = number
+    return DUMP_SIGNAL
+
+
+cdef int claim_interrupt_signal() noexcept:
+    global INTERRUPT_SIGNAL
+    if INTERRUPT_SIGNAL == 0:
+        INTERRUPT_SIGNAL = guard_free_signal(DUMP_SIGNAL or guard_signals_below())
+    return INTERRUPT_SIGNAL
+
+
+cdef int watch_init(Config config) except -1:
+    """Has the stacks dumped half a second before Lambda's limit for init, so that the log says where it hangs."""
+    if config.guard and config.init_limit_ms > 500:
+        guard_set_alarm(claim_dump_signal(), config.init_limit_ms - 500)
+    return 0
+
+
 # ---- the loop -----------------------------------------------------------------------------------------------------
 
 cdef class Runtime:
@@ -1128,6 +1226,9 @@ cdef class Runtime:
         runtime.bind(call, decode, encode)
         return runtime
 
+    def __dealloc__(self):
+        guard_give_slot(self.slot)
+
     def bind(self, call, decode=None, encode=None):
         """Says what is called for an event."""
         self.call = call
@@ -1136,9 +1237,13 @@ cdef class Runtime:
 
     def serve(self, long limit=-1):
         """Answers invocations: for ever, or `limit` of them."""
-        while limit != 0:
-            self.serve_one(self.config.pipeline and limit != 1)
-            limit -= 1
+        guard_cancel_alarm()   # init is over
+        try:
+            while limit != 0:
+                self.serve_one(self.config.pipeline and limit != 1)
+                limit -= 1
+        finally:
+            self.release_guard()
 
     cdef int serve_one(self, bint with_next) except -1:
         cdef Invocation inv = self.poll()
@@ -1165,10 +1270,13 @@ cdef class Runtime:
 
     cpdef Invocation poll(self):
         """Waits for an event that has not been handled yet."""
+        if self.must_check_memory:
+            self.leave_memory()
         cdef Invocation inv = self.channel.next()
         if self.refused_id is not None:
             inv = self.settle_refused(inv)
         self.publish_trace(inv)
+        self.arm(inv)
         return inv
 
     cdef Invocation settle_refused(self, Invocation inv):
@@ -1210,6 +1318,7 @@ cdef class Runtime:
             from fastlambda.streams import answer
             answer(self, inv, payload)
             return 0
+        self.claim()
         if isinstance(payload, Raw):
             body = self.channel.post_result(inv, (<Raw>payload).payload, b"Content-Type: application/unknown\r\n",
                                             with_next)
@@ -1229,6 +1338,9 @@ cdef class Runtime:
 
     cpdef int fail(self, Invocation inv, exc) except -1:
         """Posts an error; ends the process when it asked for that."""
+        self.claim(exc)
+        if self.interruption is not None:
+            exc = self.cause_of(exc)
         if isinstance(exc, KeyboardInterrupt):
             self.channel.close()
             raise exc    # a person at a terminal
@@ -1248,6 +1360,177 @@ cdef class Runtime:
             refused("error", inv.request_id, self.channel.runtime_api, http_status, body)
         if isinstance(exc, SystemExit):
             raise exc
+        return 0
+
+    # -- the guard: who answers, and what interrupts (docs/guard.md) --------------------------------------------------
+
+    cdef int arm(self, Invocation inv) except -1:
+        """From here to claim(), the guard may interrupt the handler, and may answer in its place."""
+        cdef guard_call call
+        cdef http1_span request_id = inv.span(RAPI_REQUEST_ID), invocation_id = inv.span(RAPI_INVOCATION_ID)
+        cdef guard *g = guard_shared()
+        if self.slot == NULL:
+            self.open_guard()
+            if self.slot == NULL:
+                return 0
+        if self.is_guarded and not self.is_started and (inv.deadline_ms or g.config.memory_limit):
+            self.start_guard()
+        call.request_id = request_id.ptr
+        call.request_id_len = request_id.len
+        call.invocation_id = invocation_id.ptr
+        call.invocation_id_len = invocation_id.len
+        call.deadline_ms = inv.deadline_ms if self.is_guarded else 0
+        call.fd = self.channel.fd
+        call.is_interruptible = self.is_interruptible
+        self.task = self.interruption = None
+        guard_arm(g, self.slot, &call)   # an id that is too long for the slot runs unguarded
+        return 0
+
+    cpdef int claim(self, exc=None) except -1:
+        """Makes the answer ours.  When the guard has it, this waits for the end of the process, without the GIL.
+
+        Args:
+            exc: what the handler raised: a forked child that leaves by SystemExit may do so.
+        """
+        cdef int reason
+        if self.slot == NULL:
+            return 0
+        if guard_is_forked(guard_shared()):
+            self.channel.fd = -1     # closed by the fork hook
+            if isinstance(exc, SystemExit):
+                raise exc
+            from fastlambda.errors import leave_child
+            leave_child(exc)
+        reason = guard_answer(self.slot)
+        wait_if_lost(reason)
+        if reason == GUARD_MEMORY:
+            self.must_check_memory = True
+        return 0
+
+    def interrupt(self, number, frame):
+        """The Python-level handler of the guard's signal: raises where the handler is, or cancels its task.
+
+        A signal that comes too late finds nothing to raise for: the slot's generation says so.
+        """
+        cdef int reason = guard_take_interrupt(self.slot) if self.slot != NULL else GUARD_NO_REASON
+        if reason == GUARD_NO_REASON:
+            if callable(self.previous):
+                self.previous(number, frame)
+            return
+        exc = self.interruption = self.interruption_for(reason)
+        if self.task is not None:
+            from fastlambda.runner import interrupt_task
+            if not interrupt_task(self.task, self, self.slot.generation):
+                return
+        raise exc
+
+    def is_pending(self, uint64_t generation):
+        """Whether the invocation of that generation is still to be answered by its handler."""
+        return self.slot != NULL and guard_is_pending(self.slot, generation)
+
+    cdef object interruption_for(self, int reason):
+        from fastlambda.errors import InvocationTimeout, MemoryExhausted
+        cdef int64_t remaining_ms
+        if reason == GUARD_MEMORY:
+            return MemoryExhausted(f"The process uses {guard_resident_bytes() >> 20} of the function's "
+                                   f"{guard_shared().config.memory_limit >> 20} MB of memory")
+        remaining_ms = guard_remaining_ms(self.slot)
+        return InvocationTimeout(f"The handler did not come back within the function's time-out of "
+                                 f"{self.slot.timeout_ms / 1000:.1f} s: interrupted {remaining_ms} ms before it",
+                                 remaining_ms)
+
+    cpdef object cause_of(self, exc):
+        """The interruption, if that is what a task's cancellation comes from; else `exc`."""
+        if self.interruption is None or exc is self.interruption:
+            return exc
+        asyncio = sys.modules.get("asyncio")
+        if self.task is None or asyncio is None or not isinstance(exc, asyncio.CancelledError):
+            return exc
+        if not self.task.done():
+            self.task.uncancel()             # exec_async's own, which goes on
+        if self.interruption.__traceback__ is None:
+            self.interruption.__traceback__ = exc.__traceback__
+        return self.interruption
+
+    cdef int open_guard(self) except -1:
+        """Takes a slot, with the first event; the thread starts when there is something to watch."""
+        cdef guard *g = guard_shared()
+        cdef guard_config config
+        cdef int64_t limit = 0, margin = self.config.memory_margin_mb << 20
+        if guard_is_unused(g) and not guard_is_forked(g):
+            with nogil:
+                guard_stop(g)        # of a Runtime that is no more
+        if guard_is_unused(g) or guard_is_forked(g):
+            if self.config.guard and self.config.memory_limit_in_mb and self.config.memory_limit_in_mb.isdecimal():
+                limit = min(int(self.config.memory_limit_in_mb), 1 << 30) << 20
+            if margin < 0:
+                margin = min(max(limit // 20, <int64_t>8 << 20), <int64_t>64 << 20)
+            config.margin_ns = <uint64_t>self.config.timeout_margin_ms * 1000000
+            config.last_ns = <uint64_t>self.config.timeout_last_ms * 1000000
+            config.memory_limit = limit
+            config.memory_margin = margin
+            config.runtime_host = self.channel.host
+            config.runtime_port = self.channel.port
+            config.prefix = self.channel.prefix
+            config.common = PyBytes_AsString(self.channel.common)
+            config.common_len = PyBytes_Size(self.channel.common)
+            config.interrupt_signal = config.dump_signal = 0
+            config.handler_thread = pthread_self()
+            if guard_open(g, &config) < 0:
+                return 0
+            guard_watch_forks(g)
+        self.slot = self.channel.slot = guard_take_slot(g)
+        self.is_guarded = self.config.guard and self.slot != NULL
+        return 0
+
+    cdef int start_guard(self) except -1:
+        """Claims the two signals and starts the thread: once in a process."""
+        import _signal
+        cdef guard *g = guard_shared()
+        self.is_started = True
+        if not g.is_started:
+            g.config.dump_signal = claim_dump_signal()
+            g.config.interrupt_signal = claim_interrupt_signal()
+            g.config.handler_thread = pthread_self()
+        if g.config.interrupt_signal:
+            try:
+                self.previous = _signal.signal(g.config.interrupt_signal, self.interrupt)
+                self.is_interruptible = True
+            except ValueError:               # not the main thread: only step two
+                pass
+        if guard_start(g) < 0:
+            self.is_guarded = False          # no thread to be had: as with FASTLAMBDA_GUARD=0
+        return 0
+
+    def release_guard(self):
+        """Gives the slot back, and what the process gave for it when no other loop uses it.  May be called twice."""
+        cdef guard *g = guard_shared()
+        if self.slot == NULL or guard_is_forked(g):
+            return
+        guard_give_slot(self.slot)
+        self.slot = self.channel.slot = NULL
+        self.is_started = False
+        if guard_is_unused(g):
+            with nogil:
+                guard_stop(g)
+            if self.is_interruptible:
+                import _signal
+                PyErr_CheckSignals()         # nobody sends any more: the last one is handled here
+                _signal.signal(g.config.interrupt_signal, self.previous)
+                self.is_interruptible = False
+                self.previous = None
+
+    cdef int leave_memory(self) except -1:
+        """After MemoryExhausted: gives back what can be given back, and ends a process that stays full."""
+        self.must_check_memory = False
+        self.task = self.interruption = None # its traceback holds the handler's variables
+        import gc
+        gc.collect()
+        trim_heap()
+        if guard_memory_is_low(guard_shared()):
+            from fastlambda.errors import complain
+            complain("memory is still nearly exhausted after the invocation: the process ends, a fresh one follows")
+            raise SystemExit(GUARD_EXIT_MEMORY)
         return 0
 
     cpdef int publish_trace(self, Invocation inv) except -1:
@@ -1298,16 +1581,18 @@ def main(list argv=None):
     Args:
         argv: the arguments after the program's name; None: those of this process.
     """
-    cdef Config config = Config.from_env()
+    cdef Config config
     cdef Runtime runtime
     if argv is None:
         argv = sys.argv[1:]
-    target = argv[0] if argv else config.handler
     try:
+        config = Config.from_env()
+        target = argv[0] if argv else config.handler
         if not target or len(argv) > 1 or target.startswith("-"):
             from fastlambda.handler import usage
             return usage(argv)
         put_task_root(config)
+        watch_init(config)
         if ":" in target:
             from fastlambda.runner import runtime_for_target
             runtime = runtime_for_target(target, config)

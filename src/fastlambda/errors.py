@@ -203,6 +203,8 @@ def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
     from traceback import StackSummary, walk_tb
 
     frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_FRAMES))
+    while frames and frames[-1].filename.endswith("_core.pyx"):  # where the guard's signal was handled
+        frames.pop()
     for i, frame in enumerate(frames):
         if not _is_ours(frame.filename):
             return frames[i:]
@@ -349,6 +351,18 @@ def refused(what: str, request_id: str, runtime_api: str, http_status: int, body
     if http_status >= 500 or http_status in (404, 405):
         raise error
     complain(f"{error}; going on with the next invocation")
+
+
+def leave_child(exc: "BaseException | None") -> "NoReturn":
+    """Ends a forked child that came back from the handler: the invocation is its parent's to answer."""
+    if exc is not None:
+        from traceback import print_exception
+
+        print_exception(exc)
+    complain("a forked child of this process came back from the handler; it ends here, only its parent answers")
+    for stream in (sys.stdout, sys.stderr):
+        _write(stream, "")
+    os._exit(0 if exc is None else 1)
 
 
 def fail_init(channel: object, exc: BaseException) -> "NoReturn":

@@ -134,9 +134,9 @@ def _is_awaitable(value: object) -> bool:
 class Loop:
     """The event loop of a process, made when something has to be awaited for the first time."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: "Runtime | None" = None) -> None:
         self.loop: AbstractEventLoop | None = None
-        self.task: Task[Any] | None = None  # of the invocation under way
+        self.runtime = runtime  # whose guard interrupts the task of the invocation under way
 
     def wait(self, value: "Any") -> "Any":
         """`value`, or what it gives when awaited on this loop."""
@@ -147,11 +147,10 @@ class Loop:
 
             self.loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self.loop)
-        self.task = self.loop.create_task(_await(value))
-        try:
-            return self.loop.run_until_complete(self.task)
-        finally:
-            self.task = None
+        task = self.loop.create_task(_await(value))
+        if self.runtime is not None:
+            self.runtime.task = task
+        return self.loop.run_until_complete(task)
 
     def close(self) -> None:
         """Ends the event loop; may be called twice."""
@@ -193,6 +192,32 @@ class Host(Loop):
 
 async def _await(value: "Awaitable[T]") -> "T":
     return await value
+
+
+def interrupt_task(task: "Task[Any]", runtime: Runtime, generation: int) -> bool:
+    """Ends the task that a handler runs in; called in a signal's handler, so at any bytecode of the main thread.
+
+    Args:
+        task: of the handler.
+        runtime: asked whether the invocation is still unanswered when the event loop comes to cancelling: a late
+            cancellation must not hit the next one.
+        generation: of the invocation.
+
+    Returns:
+        True when a task is being stepped: then raising in place stops it, and its blocking call.
+    """
+    from asyncio import current_task
+
+    loop = task.get_loop()
+    current = current_task(loop)
+    if current is not task:
+
+        def cancel() -> None:
+            if runtime.is_pending(generation):
+                task.cancel()
+
+        loop.call_soon_threadsafe(cancel)
+    return current is not None
 
 
 # Declared types that need no decoder of their own.
@@ -255,6 +280,7 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
         fail_init(runtime.channel, exc)
     runtime.bind(host.call, host.decode, host.encode)
     runtime.wait = host.wait
+    host.runtime = runtime
     return host, runtime
 
 
@@ -281,6 +307,7 @@ def runtime_for_target(target: str, config: Config) -> Runtime:
         host = Host(runner_class, config.region)  # type: ignore[arg-type]
         runtime.bind(host.call, host.decode, host.encode)
         runtime.wait = host.wait
+        host.runtime = runtime
         host.setup()
     except BaseException as exc:
         from fastlambda.errors import fail_init
@@ -319,6 +346,8 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
 
     host, runtime = _start(runner_class, config)
     loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
     try:
         shared: Any = host.runner.setup(host.region)
         host.shared = await shared if _is_awaitable(shared) else shared
@@ -330,12 +359,16 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
         while True:
             await _readable(loop, runtime)
             inv = runtime.poll()
+            runtime.task = task
             try:
                 event = LambdaEvent(runtime.decode(inv), host.region, Context(inv, runtime.config))
                 result: Any = host.runner.run(host.shared, event)
                 payload = runtime.encode(await result if _is_awaitable(result) else result)
-            except asyncio.CancelledError:
-                raise
+            except asyncio.CancelledError as exc:
+                cause = runtime.cause_of(exc)
+                if cause is exc:
+                    raise
+                runtime.fail(inv, cause)
             except BaseException as exc:
                 runtime.fail(inv, exc)
             else:
@@ -346,6 +379,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                 else:
                     runtime.answer(inv, payload)
     finally:
+        runtime.release_guard()
         runtime.channel.close()
 
 

@@ -465,7 +465,7 @@ def answer(runtime: "Runtime", inv: "Invocation", payload: object) -> None:
                 if runtime.wait is None:
                     from fastlambda.runner import Loop
 
-                    runtime.wait = Loop().wait
+                    runtime.wait = Loop(runtime).wait
                 runtime.wait(payload._pump(stream, payload.body))
             else:
                 _write_all(stream, payload.body)

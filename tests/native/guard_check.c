@@ -237,7 +237,7 @@ static void a_stream_is_not_touched_while_a_piece_is_written(void)
     CHECK(n_interrupts == 1 && guard_take_interrupt(slot) == GUARD_NO_REASON);
     CHECK(guard_look(&guard, deadline - 30 * MS) == deadline - 29 * MS); /* the writer may still finish its piece */
     CHECK(n_last_words == 0);
-    CHECK(guard_stream_pause(slot) == 0);
+    CHECK(guard_stream_pause(slot, true) == 0);
     CHECK(guard_take_interrupt(slot) == GUARD_TIMEOUT);
     guard_look(&guard, deadline - 28 * MS);
     CHECK(n_last_words == 1 && last_was == GUARD_STREAM_IDLE && guard_stream_write(slot) == GUARD_LOST);
@@ -254,7 +254,7 @@ static void a_stream_stuck_in_a_write_is_cut(void)
     guard_look(&guard, deadline - 6 * MS);
     CHECK(n_last_words == 0);
     guard_look(&guard, deadline - 5 * MS);
-    CHECK(n_last_words == 1 && last_was == GUARD_STREAM_WRITING && guard_stream_pause(slot) == GUARD_LOST);
+    CHECK(n_last_words == 1 && last_was == GUARD_STREAM_WRITING && guard_stream_pause(slot, true) == GUARD_LOST);
 }
 
 static struct guard_slot *open_with_memory(void)
@@ -416,7 +416,7 @@ static void whatever_races_an_invocation_is_answered_once(void)
         if (i % 2) { /* a streamed response in two pieces */
             status = guard_stream_write(slot);
             if (!status)
-                status = guard_stream_pause(slot);
+                status = guard_stream_pause(slot, true);
             if (!status)
                 status = guard_stream_write(slot);
         }
@@ -614,7 +614,7 @@ static int watch_a_stuck_child(enum stuck how, const char *file)
         if (how == STUCK_STREAM || how == STUCK_WRITING)
             CHECK(guard_stream_write(slot) == 0);
         if (how == STUCK_STREAM)
-            CHECK(guard_stream_pause(slot) == 0);
+            CHECK(guard_stream_pause(slot, true) == 0);
         guard_wait_for_end();
     }
     answering = accept(listener, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,13 @@
 
 /* The one whose invocations a forked child must not answer. */
 static _Atomic(struct guard *) live_guard;
+
+struct guard *guard_shared(void)
+{
+    static struct guard shared;
+
+    return &shared;
+}
 
 uint64_t guard_now_ns(void)
 {
@@ -190,11 +198,16 @@ int guard_stream_write(struct guard_slot *slot)
     return reason < 0 ? reason : 0;
 }
 
-int guard_stream_pause(struct guard_slot *slot)
+int guard_stream_pause(struct guard_slot *slot, bool has_begun)
 {
-    int reason = move_on(slot, GUARD_STREAM_IDLE);
+    int reason = move_on(slot, has_begun ? GUARD_STREAM_IDLE : GUARD_RUNNING);
 
     return reason < 0 ? reason : 0;
+}
+
+void guard_set_fd(struct guard_slot *slot, int fd)
+{
+    atomic_store_explicit(&slot->fd, fd, memory_order_relaxed);
 }
 
 int guard_take_interrupt(struct guard_slot *slot)
@@ -213,6 +226,28 @@ int guard_take_interrupt(struct guard_slot *slot)
 bool guard_is_fired(const struct guard_slot *slot)
 {
     return STATE(atomic_load(&slot->word)) == GUARD_FIRED;
+}
+
+bool guard_is_pending(const struct guard_slot *slot, uint64_t generation)
+{
+    uint64_t word = atomic_load(&slot->word);
+
+    return GENERATION(word) == generation && is_watched(STATE(word));
+}
+
+bool guard_is_forked(const struct guard *g)
+{
+    return atomic_load_explicit(&g->is_forked, memory_order_relaxed);
+}
+
+bool guard_is_unused(struct guard *g)
+{
+    int i, n = atomic_load(&g->n_slots);
+
+    for (i = 0; i < n; i++)
+        if (atomic_load(&g->slots[i].is_used))
+            return false;
+    return true;
 }
 
 void guard_wait_for_end(void)
@@ -452,6 +487,21 @@ static void after_fork_in_child(void)
             net_close(atomic_exchange(&g->slots[i].fd, -1));
 }
 
+int guard_watch_forks(struct guard *g)
+{
+    static bool has_hook;
+
+    if (!has_hook) {
+        int status = -pthread_atfork(NULL, NULL, after_fork_in_child);
+
+        if (status)
+            return status;
+        has_hook = true;
+    }
+    atomic_store(&live_guard, g);
+    return 0;
+}
+
 static int copy_text(char *to, size_t cap, const char *from, size_t len)
 {
     if (len >= cap)
@@ -464,12 +514,13 @@ static int copy_text(char *to, size_t cap, const char *from, size_t len)
 int guard_open(struct guard *g, const struct guard_config *config)
 {
     pthread_condattr_t on_monotonic;
-    int status = 0;
+    int status = 0, n = atomic_load(&g->n_slots);
 
     if (g->is_started && !atomic_load(&g->is_forked))
         return -EBUSY;
     buffer_release(&g->request);
-    memset(g, 0, sizeof *g);
+    memset(g, 0, offsetof(struct guard, slots));
+    memset(g->slots, 0, (size_t)n * sizeof g->slots[0]); /* not all: what was never touched costs no memory */
     g->config = *config;
     atomic_store(&g->sample_every, GUARD_NEVER);
     atomic_store(&g->next_wake, GUARD_NEVER); /* nobody sleeps yet; start() sets it to 0 */
@@ -477,6 +528,8 @@ int guard_open(struct guard *g, const struct guard_config *config)
         status = copy_text(g->host, sizeof g->host, config->runtime_host, strlen(config->runtime_host));
         if (!status)
             status = copy_text(g->port, sizeof g->port, config->runtime_port, strlen(config->runtime_port));
+        if (!status && config->prefix)
+            status = copy_text(g->prefix, sizeof g->prefix, config->prefix, strlen(config->prefix));
         if (!status)
             status = copy_text(g->common, sizeof g->common, config->common, config->common_len);
         if (!status)
@@ -485,6 +538,7 @@ int guard_open(struct guard *g, const struct guard_config *config)
             return status;
         g->config.runtime_host = g->host;
         g->config.runtime_port = g->port;
+        g->config.prefix = g->prefix;
         g->config.common = g->common;
     }
     status = -pthread_mutex_init(&g->mutex, NULL);
@@ -501,16 +555,15 @@ int guard_open(struct guard *g, const struct guard_config *config)
 
 int guard_start(struct guard *g)
 {
-    static bool has_fork_hook;
     pthread_attr_t attributes;
     sigset_t all, before;
     int status;
 
     if (g->is_started || atomic_load(&g->is_forked))
         return 0;
-    if (!has_fork_hook && pthread_atfork(NULL, NULL, after_fork_in_child) == 0)
-        has_fork_hook = true;
-    atomic_store(&live_guard, g);
+    status = guard_watch_forks(g);
+    if (status)
+        return status;
     g->must_stop = false;
     atomic_store(&g->next_wake, 0); /* a thread that has not looked yet is awake */
     pthread_attr_init(&attributes);
@@ -540,8 +593,48 @@ void guard_stop(struct guard *g)
     pthread_join(g->thread, NULL);
     g->is_started = false;
     atomic_store(&g->next_wake, GUARD_NEVER);
-    atomic_store(&live_guard, NULL);
 }
+
+#ifdef __linux__
+/* By system call: until glibc 2.34 these live in a library of their own. A timer is not inherited by fork or exec. */
+static int alarm_id = -1;
+
+int guard_set_alarm(int number, int64_t ms)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = number};
+    struct itimerspec when = {.it_value = {(time_t)(ms / 1000), (long)(ms % 1000) * (long)MS}};
+
+    guard_cancel_alarm();
+    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &alarm_id) < 0) {
+        alarm_id = -1;
+        return -errno;
+    }
+    if (syscall(SYS_timer_settime, alarm_id, 0, &when, NULL) < 0) {
+        int status = -errno;
+
+        guard_cancel_alarm();
+        return status;
+    }
+    return 0;
+}
+
+void guard_cancel_alarm(void)
+{
+    if (alarm_id >= 0)
+        syscall(SYS_timer_delete, alarm_id);
+    alarm_id = -1;
+}
+#else
+int guard_set_alarm(int number, int64_t ms)
+{
+    (void)number, (void)ms;
+    return -ENOSYS;
+}
+
+void guard_cancel_alarm(void)
+{
+}
+#endif
 
 int guard_free_signal(int below)
 {

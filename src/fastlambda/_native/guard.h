@@ -21,7 +21,8 @@
  *   IDLE            nobody: no invocation.                                    loop: arm -> RUNNING
  *   RUNNING         nobody: the handler runs, the connection is quiet.        loop: -> STREAM_WRITING, ANSWERING
  *                                                                             guard: -> FIRED
- *   STREAM_WRITING  the loop, in the middle of a response body.               loop: -> STREAM_IDLE, ANSWERING
+ *   STREAM_WRITING  the loop, in the middle of a response body.               loop: -> STREAM_IDLE, ANSWERING; RUNNING
+ *                                                                             when nothing could be sent
  *                                                                             guard: -> FIRED, and then it only cuts
  *   STREAM_IDLE     nobody: the body is between two chunks.                   loop: -> STREAM_WRITING, ANSWERING
  *                                                                             guard: -> FIRED, and then it ends the body
@@ -98,8 +99,9 @@ struct guard_config {
     uint64_t last_ns;         /* step two comes this long before the deadline */
     uint64_t memory_limit;    /* bytes; 0: unknown, memory is not watched */
     uint64_t memory_margin;   /* bytes: step one comes this far below the limit, step two half as far */
-    const char *runtime_host; /* of the Runtime API; NULL: there is none, and no last word. Copied, as the next two. */
+    const char *runtime_host; /* of the Runtime API; NULL: there is none, and no last word. Copied, as the next three. */
     const char *runtime_port; /* decimal */
+    const char *prefix;       /* before the Runtime API's own path; NULL: none */
     const char *common;       /* "Host: ...\r\nUser-Agent: ...\r\n" */
     size_t common_len;        /* bytes, at most GUARD_COMMON_CAP */
     int interrupt_signal;     /* to the thread that runs the handlers; 0: there is no step one */
@@ -133,11 +135,22 @@ struct guard {
     uint64_t seen_generations;
     unsigned n_idle_ticks;
 
-    char host[256], port[8], common[GUARD_COMMON_CAP];
+    char host[256], port[8], prefix[256], common[GUARD_COMMON_CAP];
     struct buffer request; /* reserved at the start: the last word must not need memory that is not there */
 
     struct guard_slot slots[GUARD_N_SLOTS];
 };
+
+/* The process's own, in static memory: no thread ever looks at freed slots, not even while the interpreter ends. */
+struct guard *guard_shared(void);
+
+/* Makes a forked child know that it is one. Without it, and before guard_start(), is_forked stays false. 0 or -errno. */
+int guard_watch_forks(struct guard *g);
+
+/* Sends `number` to this process after `ms` milliseconds, once; needs no thread. 0 or -errno (-ENOSYS: not here). */
+int guard_set_alarm(int number, int64_t ms);
+/* Takes it back; does nothing when none is set. */
+void guard_cancel_alarm(void);
 
 /* Prepares a guard (zeroed before its first time); starts nothing. 0 or -errno; -EBUSY while its thread runs. */
 int guard_open(struct guard *g, const struct guard_config *config);
@@ -162,13 +175,25 @@ int guard_answer(struct guard_slot *slot);
 /* The loop wants to write a piece of a streamed body, the head included. 0, or GUARD_LOST. */
 int guard_stream_write(struct guard_slot *slot);
 
-/* The piece is written in full. 0, or GUARD_LOST. */
-int guard_stream_pause(struct guard_slot *slot);
+/* The piece is written in full, or (has_begun false) not a byte of the stream is. 0, or GUARD_LOST. */
+int guard_stream_pause(struct guard_slot *slot, bool has_begun);
+
+/* The invocation's connection is another one now. */
+void guard_set_fd(struct guard_slot *slot, int fd);
 
 /* Called in the handler's thread by the Python-level handler of interrupt_signal, and after a stream's write: the
  * guard_reason to raise for, once per interruption; GUARD_NO_REASON when there is nothing (left) to raise, which
  * includes every signal that comes too late. */
 int guard_take_interrupt(struct guard_slot *slot);
+
+/* True when no loop has a slot. */
+bool guard_is_unused(struct guard *g);
+
+/* True in a forked child of the process whose guard this is. */
+bool guard_is_forked(const struct guard *g);
+
+/* True while the slot's invocation of that generation has not been answered. */
+bool guard_is_pending(const struct guard_slot *slot, uint64_t generation);
 
 /* True once the guard owns the answer. */
 bool guard_is_fired(const struct guard_slot *slot);

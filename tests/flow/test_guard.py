@@ -1,0 +1,205 @@
+"""Every way of hanging is reported once, before the deadline, with the right type, against both servers; and where the
+handler can be interrupted, the same process answers the next invocation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guarded import LAST_MS, MARGIN_MS, TIMEOUT_S, AwsFunction, LocalFunction
+from support import PATIENCE
+
+PLAIN = "hanging.handler"
+ASYNC = "hanging:AsyncHandler"
+
+# Name of the handler, target, and a line of the trace that says where it was.
+INTERRUPTIBLE = [
+    ("sleep", PLAIN, "time.sleep(LONG)"),
+    ("busy", PLAIN, "in busy"),
+    ("recv", PLAIN, "ours.recv(1)"),
+    ("child_process", PLAIN, "child.wait()"),
+    ("lock", PLAIN, "held.acquire()"),
+    ("join", PLAIN, "thread.join()"),
+    ("wait_for_queue", PLAIN, "queue.Queue().get()"),
+    ("wait_for_select", PLAIN, "select.select("),
+    ("except_exception", PLAIN, "in except_exception"),
+    ("slow_finally", PLAIN, "time.sleep(LONG)"),
+    ("own_asyncio_run", PLAIN, "asyncio.run("),
+    ("users_signals", PLAIN, "time.sleep(LONG)"),
+    ("catastrophic_regex", PLAIN, "re.match("),
+    ("sleep", ASYNC, "time.sleep(LONG)"),
+    ("asyncio_sleep", ASYNC, "await asyncio.sleep(LONG)"),
+    ("asyncio_blocking", ASYNC, "time.sleep(LONG)"),
+    ("asyncio_blocking_in_a_child_task", ASYNC, "time.sleep(LONG)"),
+    ("asyncio_thread", ASYNC, "await asyncio.to_thread(stop.wait)"),
+]
+# These end the process: C code that holds the GIL, and code that throws the exception away.
+NOT_INTERRUPTIBLE = [
+    ("swallow_everything", PLAIN),
+    ("gil_held_in_c", PLAIN),
+    ("closes_everything", PLAIN),
+    ("swallow_everything", ASYNC),
+]
+IDS = [f"{do}-{'async' if target == ASYNC else 'plain'}" for do, target, _ in INTERRUPTIBLE]
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LocalFunction]]:
+    made = {target: LocalFunction(target, tmp_path_factory.mktemp("local")) for target in (PLAIN, ASYNC)}
+    yield made
+    for function in made.values():
+        function.close()
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AwsFunction]]:
+    made = {target: AwsFunction(target, tmp_path_factory.mktemp("aws")) for target in (PLAIN, ASYNC)}
+    yield made
+    for function in made.values():
+        function.close()
+
+
+def is_told_once(log: str, request_id: str) -> None:
+    assert "was answered with 4" not in log, "an answer was refused: there were two"
+    assert "Exception ignored" not in log
+    assert "race condition" not in log
+    assert log.count(f"RequestId: {request_id};") <= 1
+
+
+@pytest.mark.parametrize(("do", "target", "where"), INTERRUPTIBLE, ids=IDS)
+def test_what_can_be_interrupted_is_and_the_process_goes_on(
+    do: str, target: str, where: str, functions: dict[str, LocalFunction]
+) -> None:
+    function = functions[target]
+    before = function.ask("state")["pid"]
+    result = function.invoke(do)
+    assert result.kind == "error", result
+    assert result.error_type == "Runtime.InvocationTimeout"
+    assert result.headers["lambda-runtime-function-error-type"] == "Runtime.InvocationTimeout"
+    assert result.duration_s < TIMEOUT_S, "reported after the deadline"
+    assert result.duration_s > TIMEOUT_S - (MARGIN_MS + 50) / 1000, "interrupted too early"
+    document = result.error
+    assert document["errorType"] == "Runtime.InvocationTimeout"
+    assert f"{TIMEOUT_S}.0 s" in document["errorMessage"]
+    assert document["requestId"] == result.request_id
+    assert where in "".join(document["stackTrace"]), document["stackTrace"]
+    assert not [entry for entry in document["stackTrace"] if "_core" in entry]
+    after = function.ask("state")
+    assert after["pid"] == before, "the process did not survive"
+    if do in ("slow_finally", "asyncio_sleep"):
+        assert do in after["finished"]
+    if do == "users_signals":
+        assert len(after["signals"]) >= 2
+    is_told_once(function.log, result.request_id)
+
+
+@pytest.mark.parametrize(("do", "target"), NOT_INTERRUPTIBLE)
+def test_what_cannot_be_interrupted_is_reported_and_ends_the_process(do: str, target: str, tmp_path: Path) -> None:
+    with LocalFunction(target, tmp_path) as function:
+        before = function.ask("state")["pid"]
+        result = function.invoke(do)
+        assert result.kind == "error", result
+        assert result.error_type == "Runtime.InvocationTimeout"
+        assert result.duration_s < TIMEOUT_S
+        assert result.duration_s > TIMEOUT_S - (LAST_MS + 50) / 1000, "the handler had no time to be interrupted"
+        assert result.error["requestId"] == result.request_id
+        assert f"{TIMEOUT_S}.0 s" in result.error["errorMessage"]
+        assert function.ask("state")["pid"] != before
+        assert function.exit_codes == [124]
+        log = function.log
+        assert f"RequestId: {result.request_id}; reported" in log
+        assert "Current thread" in log or "Thread 0x" in log
+        assert "hanging.py" in log.partition("Stacks of all threads")[2], "the stacks do not say where"
+        is_told_once(log, result.request_id)
+
+
+@pytest.mark.parametrize("do", ["huge_pow"])
+def test_what_holds_the_gil_is_reported_whether_it_can_be_interrupted_or_not(do: str, tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path) as function:
+        function.ask("state")
+        result = function.invoke(do)
+        assert (result.kind, result.error_type) == ("error", "Runtime.InvocationTimeout")
+        assert result.duration_s < TIMEOUT_S
+        assert function.ask("state")["pid"]
+        assert function.exit_codes in ([], [124])
+        is_told_once(function.log, result.request_id)
+
+
+@pytest.mark.parametrize(("do", "target", "where"), INTERRUPTIBLE, ids=IDS)
+def test_awss_server_gets_the_same_interruptions(do: str, target: str, where: str, aws: dict[str, AwsFunction]) -> None:
+    function = aws[target]
+    before = function.ask("state")["pid"]
+    document = function.error(do)
+    assert document.get("errorType") == "Runtime.InvocationTimeout", document
+    assert where in "".join(document["stackTrace"])
+    assert function.ask("state")["pid"] == before
+    is_told_once(function.log, document["requestId"])
+
+
+@pytest.mark.parametrize(("do", "target"), [*NOT_INTERRUPTIBLE, ("huge_pow", PLAIN)])
+def test_awss_server_gets_the_guards_last_word(do: str, target: str, tmp_path: Path) -> None:
+    function = AwsFunction(target, tmp_path)
+    try:
+        before = function.ask("state")["pid"]
+        document = function.error(do)
+        assert document.get("errorType") == "Runtime.InvocationTimeout", document
+        after = function.ask("state")["pid"]
+        assert do == "huge_pow" or after != before
+        is_told_once(function.log, document["requestId"])
+    finally:
+        function.close()
+
+
+def test_a_handler_may_catch_the_timeout_and_answer(functions: dict[str, LocalFunction]) -> None:
+    answer = functions[PLAIN].ask("returns_anyway")
+    assert 0 < answer["remaining_ms"] <= MARGIN_MS
+    assert answer["is_exception"] is False
+
+
+@pytest.mark.parametrize(
+    ("do", "code"), [("fork_comes_back", 0), ("fork_raises", 1), ("fork_exits", 7), ("fork_sleeps", None)]
+)
+def test_a_forked_child_never_answers_for_its_parent(
+    do: str, code: int | None, functions: dict[str, LocalFunction]
+) -> None:
+    function = functions[PLAIN]
+    before = function.ask("state")["pid"]
+    answer = function.ask(do)
+    assert code is None or answer == {"child": code}
+    assert function.ask("state")["pid"] == before
+    is_told_once(function.log, "")
+
+
+def test_the_guard_can_be_switched_off(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path, {"FASTLAMBDA_GUARD": "0"}, timeout_s=0.3) as function:
+        function.ask("state")
+        result = function.invoke("sleep")
+        assert result.kind == "timeout", "the guard was at work"
+
+
+def test_a_nonsensical_setting_is_told_at_the_start(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path, {"FASTLAMBDA_TIMEOUT_MARGIN_MS": "soon"}) as function:
+        function.thread.join(0.5)
+        while not function.exit_codes:
+            function.thread.join(0.05)
+    assert "FASTLAMBDA_TIMEOUT_MARGIN_MS must be a whole number, not 'soon'" in function.log
+
+
+def test_a_stopped_process_is_reported_as_soon_as_it_goes_on(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path) as function:
+        function.ask("state")
+        deadline_ms = int(time.time() * 1000) + 3_000
+        pending = function.api.submit(b'{"do": "say_and_sleep"}', timeout_s=PATIENCE, deadline_ms=deadline_ms)
+        while "it sleeps" not in function.log:
+            time.sleep(0.01)
+        os.kill(function.process.pid, signal.SIGSTOP)
+        while time.time() * 1000 < deadline_ms + 200:  # well past the deadline; the endpoint waits on
+            time.sleep(0.05)
+        os.kill(function.process.pid, signal.SIGCONT)
+        result = pending.answer()
+        assert (result.kind, result.error_type) == ("error", "Runtime.InvocationTimeout")
+        assert function.ask("state")
