@@ -424,11 +424,12 @@ def _adapter(tp: "Any") -> "Any":
 # ---- encoding -----------------------------------------------------------------------------------------------------
 
 
-def encoder(tp: "Any") -> "Callable[[Any], bytes] | None":
+def encoder(tp: "Any", by_alias: bool | None = None) -> "Callable[[Any], bytes] | None":
     """What makes a payload of a result.
 
     Args:
         tp: the declared type.
+        by_alias: whether pydantic writes aliases; None: as the model says.
 
     Returns:
         A function of the result; None: the type is plain JSON or `bytes`.  What it raises is MarshalError.
@@ -438,7 +439,7 @@ def encoder(tp: "Any") -> "Callable[[Any], bytes] | None":
     """
     if tp is bytes or is_plain(tp):
         return None
-    return _pydantic_encoder(tp) if _library(tp) == "pydantic" else _msgspec_encoder()
+    return _pydantic_encoder(tp, by_alias) if _library(tp) == "pydantic" else _msgspec_encoder()
 
 
 def _unencodable(exc: BaseException) -> BaseException:
@@ -470,13 +471,14 @@ def _msgspec_encoder() -> "Callable[[Any], bytes]":
     return encode_result
 
 
-def _pydantic_encoder(tp: "Any") -> "Callable[[Any], bytes]":
+def _pydantic_encoder(tp: "Any", by_alias: bool | None) -> "Callable[[Any], bytes]":
     dump = _adapter(tp).dump_json
+    options = {} if by_alias is None else {"by_alias": by_alias}
     from pydantic_core import PydanticSerializationError
 
     def encode_result(value: object) -> bytes:
         try:
-            return dump(value)  # type: ignore[no-any-return]
+            return dump(value, **options)  # type: ignore[no-any-return]
         except (PydanticSerializationError, TypeError, ValueError, RecursionError) as exc:
             raise _unencodable(exc) from None
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import urllib.request
+import zipfile
 from collections.abc import Iterator
 
 import pytest
+from aws_proxy import AwsProxy
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +47,37 @@ def aws_client(aws_env: dict[str, str]) -> object:
         )
 
     return client
+
+
+@pytest.fixture(scope="session")
+def aws_proxy(aws_env: dict[str, str]) -> Iterator[AwsProxy]:
+    """The same server behind a proxy that may be told to misbehave."""
+    proxy = AwsProxy(aws_env["AWS_ENDPOINT_URL"])
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="session")
+def rotation_arn(aws_env: dict[str, str]) -> str:
+    """ARN of a function that moto takes for the rotation's, and never runs: the tests do."""
+    import boto3
+
+    url = aws_env["AWS_ENDPOINT_URL"]
+    body = json.dumps({"lambda": {"use_docker": False}}).encode()
+    config = urllib.request.Request(f"{url}/moto-api/config", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(config).close()
+    session = boto3.session.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=aws_env["AWS_REGION"]
+    )
+    role = session.client("iam", endpoint_url=url).create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", "")
+    made = session.client("lambda", endpoint_url=url).create_function(
+        FunctionName="rotation",
+        Runtime="python3.11",
+        Role=role["Role"]["Arn"],
+        Handler="app.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return str(made["FunctionArn"])
