@@ -13,6 +13,7 @@ Needs wheelhouse/ (python3 dev.py wheelhouse).  Not part of the ordinary tests: 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import platform
 import shutil
@@ -51,6 +52,7 @@ def apt(*command: str, cwd: Path) -> None:
         "Dir::Etc::sourcelist": "/dev/null",
         "Dir::Etc::sourceparts": f"{place}/sources",
         "Acquire::Languages": "none",
+        "APT::Sandbox::User": getpass.getuser(),
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     words += ["-o", "APT::Architectures::=amd64", "-o", "APT::Architectures::=arm64"]
@@ -109,7 +111,9 @@ def musl() -> None:
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
         apt("update", cwd=build)
-        apt("source", "--download-only", "python3.11", cwd=build)
+        # The release's version: security updates come without their sources in some mirrors.
+        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+        apt("source", "--download-only", "--tar-only", f"python3.11/{release}", cwd=build)
         (source,) = build.glob("*.orig.tar.*")
         subprocess.run(["tar", "-xf", source, "-C", build, "--strip-components=1"], check=True)
         cc = build / "zig-cc"
