@@ -228,6 +228,7 @@ cdef class Channel:
     cdef bint wants_next          # the next write carries a GET next behind its request
     # The streamed result under way.
     cdef readonly int stream_state  # STREAM_*
+    cdef bint has_preface         # chunks wait behind the head in `outgoing`
     # The answer last read.
     cdef readonly int http_status
     cdef bint is_close
@@ -241,7 +242,7 @@ cdef class Channel:
     cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
                     http1_span invocation_id, const char *body, size_t body_len)
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields)
-    cpdef int begin_stream(self, Invocation inv, bytes headers) except -1
+    cpdef int begin_stream(self, Invocation inv, bytes headers, tuple preface=*) except -1
     cpdef Py_ssize_t write_chunk(self, data) except -1
     cpdef tuple end_stream(self, bytes trailers=*)
     cdef int send_chunk(self, const char *data, size_t size) except -1

@@ -190,12 +190,13 @@ class Channel:
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
     stream_state: int
-    def begin_stream(self, inv: Invocation, headers: bytes) -> int:
+    def begin_stream(self, inv: Invocation, headers: bytes, preface: tuple[bytes, ...] = ()) -> int:
         """Starts a streamed POST invocation/{id}/response, whose head goes out with the first chunk.
 
         Args:
             inv: what next() returned.
             headers: complete header lines.
+            preface: first chunks of the body, which go out with the next one, or with write_chunk(b"").
         """
     def write_chunk(self, data: bytes | bytearray | memoryview | str) -> int:
         """Sends one chunk, text as UTF-8, and blocks while the receiver is slow; nothing is copied or kept.

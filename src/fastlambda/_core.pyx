@@ -367,13 +367,19 @@ cdef class Channel:
 
     # -- a streamed result ------------------------------------------------------------------------------------------
 
-    cpdef int begin_stream(self, Invocation inv, bytes headers) except -1:
+    cpdef int begin_stream(self, Invocation inv, bytes headers, tuple preface=()) except -1:
         cdef http1_span lines
+        cdef bytes piece, chunk
         lines.ptr = PyBytes_AsString(headers)
         lines.len = PyBytes_Size(headers)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         check(rapi_put_post(&self.outgoing, &self.base, b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", lines,
                             inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), "rendering a request for", self)
+        for piece in preface:
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+            check(buffer_append(&self.outgoing, PyBytes_AsString(chunk), PyBytes_Size(chunk)),
+                  "rendering a request for", self)
+        self.has_preface = len(preface) > 0
         self.stream_state = STREAM_BEGUN
         return 0
 
@@ -397,12 +403,17 @@ cdef class Channel:
         return size
 
     cdef int send_chunk(self, const char *data, size_t size) except -1:
-        cdef bytes line
+        cdef bytes line, tail
         if size == 0:
-            return 0    # a chunk of no bytes would be the end of the body
-        line = b"%x\r\n" % size
+            # A chunk of no bytes would be the end of the body; what comes before the body can leave without it.
+            if self.stream_state != STREAM_BEGUN or not self.has_preface:
+                return 0
+            line = tail = b""
+        else:
+            line = b"%x\r\n" % size
+            tail = b"\r\n"
         if self.slot == NULL:
-            return self.send_stream(line, data, size, b"\r\n")
+            return self.send_stream(line, data, size, tail)
         if guard_is_forked(guard_shared()):
             self.fd = -1                           # closed by the fork hook; the stream is the parent's
             self.stream_state = STREAM_BROKEN
@@ -410,7 +421,7 @@ cdef class Channel:
         # Until the piece is out the guard neither interrupts nor writes; after it, what came meanwhile is raised.
         wait_if_lost(guard_stream_write(self.slot))
         try:
-            return self.send_stream(line, data, size, b"\r\n")
+            return self.send_stream(line, data, size, tail)
         finally:
             if self.stream_state == STREAM_BEGUN or self.stream_state == STREAM_SENT:
                 wait_if_lost(guard_stream_pause(self.slot, self.stream_state == STREAM_SENT))

@@ -37,8 +37,6 @@ NONE, BEGUN, SENT, BROKEN = range(4)
 # Go's net/http reads a body's trailers through a buffer of 4096 bytes and refuses longer ones as "suspiciously long".
 # This many bytes of error document leave room in it for base64 and for the names.
 MAX_TRAILER_DOCUMENT = 2700
-# Up to here copying a chunk behind its prelude costs less than a second system call.
-SMALL = 64 * 1024
 
 
 class HttpStream:
@@ -86,14 +84,17 @@ class HttpStream:
         if "content-type" not in names:
             self.headers["content-type"] = BYTES
 
-    def prelude(self) -> bytes:
-        """What comes before the body on the wire."""
+    def prelude(self) -> "tuple[bytes, bytes]":
+        """What comes before the body on the wire: a chunk of JSON and one of eight NUL bytes.
+
+        The Rust client has the same chunks; cargo-lambda's server takes a prelude in no other form.
+        """
         from _json import encode_basestring_ascii as quote
 
         headers = ",".join(f"{quote(name)}:{quote(value)}" for name, value in self.headers.items())
         cookies = ",".join(map(quote, self.cookies))
         text = f'{{"statusCode":{self.status},"headers":{{{headers}}},"cookies":[{cookies}]}}'
-        return text.encode("ascii") + SEPARATOR
+        return text.encode("ascii"), SEPARATOR
 
     def __repr__(self) -> str:
         return f"HttpStream({self.status}, {self.headers!r}, {self.cookies!r})"
@@ -116,7 +117,8 @@ class _Collected:
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
 
-    def begin_stream(self, inv: object, headers: bytes) -> None:
+    def begin_stream(self, inv: object, headers: bytes, preface: "tuple[bytes, ...]" = ()) -> None:
+        self.chunks += preface
         self.stream_state = BEGUN
 
     def write_chunk(self, data: "Chunk") -> int:
@@ -234,21 +236,13 @@ class ResponseStream:
             "Trailer: Lambda-Runtime-Function-Error-Type\r\n"
             "Trailer: Lambda-Runtime-Function-Error-Body\r\n"
         )
-        self._channel.begin_stream(self._inv, headers.encode("latin-1"))
+        preface = self._http.prelude() if self._http is not None else ()
+        self._channel.begin_stream(self._inv, headers.encode("latin-1"), preface)
         self._is_begun = True
 
     def _send(self, data: "Chunk") -> int:
-        prelude = b""
         if not self._is_begun:
             self._begin()
-            if self._http is not None:
-                prelude = self._http.prelude()
-        if prelude:
-            if isinstance(data, bytes) and len(data) <= SMALL:
-                self._channel.write_chunk(prelude + data)
-                self.sent_len += len(data)
-                return len(data)
-            self._channel.write_chunk(prelude)
         n = self._channel.write_chunk(data)
         self.sent_len += n
         return n

@@ -68,3 +68,22 @@ def test_every_size_comes_back_byte_for_byte(target: str, server: int) -> None:
         assert function.poll() is None
     finally:
         end_process(function)
+
+
+def test_a_stream_with_http_headers_is_taken_apart(server: int) -> None:
+    """Its server reads the prelude and its end as chunks of their own, and has no use for a stream without."""
+    function = subprocess.Popen(
+        [sys.executable, "-m", "fastlambda", "stream_functions.http"],
+        env=functions_env(AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{server}/.rt/echo"),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)) as connection:
+            for path in ("/2015-03-31/functions/echo/invocations", "/lambda-url/echo/"):
+                connection.request("POST", path, body=b"{}")
+                answer = connection.getresponse()
+                assert (answer.status, answer.getheader("X-A"), answer.read()) == (201, "1", b"body")
+        assert function.poll() is None
+    finally:
+        end_process(function)
