@@ -266,7 +266,7 @@ ssize_t http1_scan_chunks(struct http1_chunks *c, const char *buf, size_t len, s
             if (n < 0)
                 return at ? (ssize_t)at : n;
             if (size > HTTP1_MAX_BODY - c->total)
-                return STATUS_DECLINED;
+                return at ? (ssize_t)at : STATUS_DECLINED;
             c->left = size;
             c->total += size;
             c->state = size ? HTTP1_CHUNK_DATA : HTTP1_CHUNK_LAST;

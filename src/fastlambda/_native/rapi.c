@@ -20,21 +20,26 @@ static const struct {
 #undef NAME
 };
 
+int rapi_which_field(struct http1_span name)
+{
+    int f;
+
+    for (f = 0; f < RAPI_N_FIELDS; f++)
+        if (name.len == FIELD_NAMES[f].len && http1_is(name, FIELD_NAMES[f].name, FIELD_NAMES[f].len))
+            return f;
+    return -1;
+}
+
 void rapi_read_fields(const struct http1_head *head, struct http1_span fields[RAPI_N_FIELDS])
 {
     size_t i;
-    int f;
 
     memset(fields, 0, sizeof fields[0] * RAPI_N_FIELDS);
     for (i = 0; i < head->n_headers; i++) {
-        const struct http1_header *h = &head->headers[i];
+        int f = rapi_which_field(head->headers[i].name);
 
-        for (f = 0; f < RAPI_N_FIELDS; f++)
-            if (h->name.len == FIELD_NAMES[f].len && !fields[f].ptr &&
-                http1_is(h->name, FIELD_NAMES[f].name, FIELD_NAMES[f].len)) {
-                fields[f] = h->value;
-                break;
-            }
+        if (f >= 0 && !fields[f].ptr)
+            fields[f] = head->headers[i].value;
     }
 }
 

@@ -25,6 +25,9 @@ enum rapi_field {
     RAPI_N_FIELDS,
 };
 
+/* The field that a header of this name holds, or -1. */
+int rapi_which_field(struct http1_span name);
+
 /* Fills `fields`, which borrow from the head.  The first of a repeated field counts. */
 void rapi_read_fields(const struct http1_head *head, struct http1_span fields[RAPI_N_FIELDS]);
 
