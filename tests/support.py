@@ -121,6 +121,7 @@ class ScriptedServer:
     """A listening socket whose connections are served by `script(connection)`, one after the other.
 
     The script gets a connected socket and does what it likes; what it raises fails the test on leaving the block.
+    Connections after the last script's are refused.
     """
 
     def __init__(self, *scripts: Callable[[socket.socket], None]) -> None:
@@ -133,8 +134,10 @@ class ScriptedServer:
     def _serve(self) -> None:
         try:
             self._socket.settimeout(PATIENCE)
-            for script in self._scripts:
+            for n, script in enumerate(self._scripts, 1):
                 connection, _ = self._socket.accept()
+                if n == len(self._scripts):
+                    self._socket.close()
                 with connection:
                     connection.settimeout(PATIENCE)
                     script(connection)
@@ -212,3 +215,38 @@ def events_script(headers: Sequence[Sequence[str]], body: bytes = b"{}") -> Call
             connection.sendall(ACCEPTED)
 
     return script
+
+
+def answer_with(status: bytes, body: bytes = b"{}", more: bytes = b"") -> bytes:
+    """An answer with a length; `more` are complete header lines."""
+    return b"HTTP/1.1 " + status + b"\r\n" + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+class Peer:
+    """A connection whose requests are read one by one, pipelined or not."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.pending = b""
+
+    def request(self) -> tuple[bytes, bytes]:
+        while b"\r\n\r\n" not in self.pending:
+            part = self.connection.recv(65536)
+            assert part, f"closed after {self.pending[:200]!r}"
+            self.pending += part
+        head, _, rest = self.pending.partition(b"\r\n\r\n")
+        length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")), 0)
+        while len(rest) < length:
+            part = self.connection.recv(65536)
+            assert part
+            rest += part
+        self.pending = rest[length:]
+        return head + b"\r\n", rest[:length]
+
+    def expect(self, start: bytes) -> bytes:
+        head, body = self.request()
+        assert head.startswith(start), head
+        return body
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)

@@ -38,7 +38,16 @@ def build(target: str, compiler: str, *, engine: bool) -> Path:
     if not engine:
         sources.append(ROOT / "fuzz/replay.c")
     sanitizers = "-fsanitize=" + ("fuzzer," if engine else "") + "address,undefined"
-    command = [compiler, *FLAGS, sanitizers, f"-I{NATIVE}", f"-I{ROOT / 'fuzz'}", *map(str, sources), "-o", str(program)]
+    command = [
+        compiler,
+        *FLAGS,
+        sanitizers,
+        f"-I{NATIVE}",
+        f"-I{ROOT / 'fuzz'}",
+        *map(str, sources),
+        "-o",
+        str(program),
+    ]
     subprocess.run(command, check=True)
     return program
 
@@ -50,7 +59,12 @@ def fuzz(target: str, compiler: str, seconds: int, keep: bool) -> bool:
     found.mkdir(exist_ok=True)
     seeds = ROOT / "fuzz/corpus" / target
     log = WORK / f"{target}.log"
-    options = [f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=10", f"-artifact_prefix={WORK}/{target}-"]
+    options = [
+        f"-max_total_time={seconds}",
+        "-print_final_stats=1",
+        "-timeout=10",
+        f"-artifact_prefix={WORK}/{target}-",
+    ]
     began = time.monotonic()
     with log.open("wb") as out:
         done = subprocess.run(
@@ -98,7 +112,8 @@ def main() -> int:
     if compiler is None:
         sys.exit("fuzz: clang is needed (Debian: apt-get install clang libclang-rt-14-dev)")
     seconds = round(options.minutes * 60) or options.seconds
-    return 0 if all([fuzz(t, compiler, seconds, options.keep) for t in options.target or TARGETS]) else 1
+    results = [fuzz(t, compiler, seconds, options.keep) for t in options.target or TARGETS]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -64,12 +64,19 @@ cdef extern from "net.h" nogil:
         int n
         int at
         size_t sent
+        uint64_t give_up_ns
     int net_connect(const char *host, const char *port) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
-    int net_send_some(int fd, net_out *out) noexcept
     int net_wait_readable(int fd, int timeout_ms) noexcept
+    int net_send_watching(int fd, net_out *out) noexcept
+    ssize_t net_unacknowledged(int fd) noexcept
     ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len) noexcept
     void net_close(int fd) noexcept
+
+
+cdef extern from "fork.h" nogil:
+    int fork_watch() noexcept
+    unsigned fork_count() noexcept
 
 
 cdef extern from "rapi.h" nogil:
@@ -84,6 +91,7 @@ cdef extern from "rapi.h" nogil:
         size_t common_len
         const char *prefix
         size_t prefix_len
+    int rapi_which_field(http1_span name) noexcept
     void rapi_read_fields(const http1_head *head, http1_span *fields) noexcept
     int64_t rapi_deadline_ms(http1_span text) noexcept
     int rapi_is_header_safe(http1_span text) noexcept
@@ -214,6 +222,7 @@ cdef class Channel:
     cdef bytes next_request
     cdef rapi_base base
     cdef bint use_h11
+    cdef unsigned n_forks         # how often this process had forked when the Channel was made: it is this process's
     # Reused scratch.
     cdef buffer incoming          # received and not yet read
     cdef buffer outgoing          # the head of the request under way
@@ -222,8 +231,8 @@ cdef class Channel:
     # The connection.
     cdef int fd                   # owned; -1 when closed
     cdef guard_slot *slot         # of the invocation under way, borrowed from the Runtime until its end; NULL: none
-    cdef bint is_used             # an answer has come over this connection
     cdef bint has_answer_begun    # bytes of the current answer have arrived
+    cdef size_t n_sent            # bytes of the current request that the kernel has taken
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
     cdef bint wants_next          # the next write carries a GET next behind its request
     # The streamed result under way.
@@ -249,6 +258,9 @@ cdef class Channel:
     cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1
     cdef int await_answer(self, str doing) except -1
     cdef int stream_failed(self, ssize_t status) except -1
+    cdef int refuse_inherited(self) except -1
+    cdef bint is_dead(self, ssize_t status) noexcept
+    cdef bint is_untouched(self, ssize_t status) noexcept
     cdef int connect(self) except -1
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1
     cdef ssize_t send_out(self, net_out *out) except? -1

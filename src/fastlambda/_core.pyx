@@ -14,8 +14,8 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport ECONNRESET, EINTR, ENOMEM, EPIPE
-from libc.string cimport memcpy, strlen
+from libc.errno cimport EAGAIN, ECONNABORTED, ECONNRESET, EINTR, EPIPE, ETIMEDOUT
+from libc.string cimport memcpy, memset, strlen
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -73,7 +73,10 @@ cdef int check(ssize_t status, str doing, Channel channel) except -1:
     """The one converter from a native status to an exception."""
     if status >= 0:
         return 0
-    from fastlambda.errors import transport_error
+    try:
+        from fastlambda.errors import transport_error
+    except OSError:   # no descriptor is left to open errors.py with, which is what there is to tell
+        raise OSError(-status, f"{doing} the Runtime API at {channel.runtime_api}: error {-status}") from None
     raise transport_error(status, doing, channel.runtime_api)
 
 
@@ -229,6 +232,8 @@ cdef class Channel:
         self.fd = -1
         self.incoming.data = NULL
         self.outgoing.data = NULL
+        fork_watch()   # without its hook, which only a lack of memory keeps away, a child is not told from its parent
+        self.n_forks = fork_count()
 
     def __init__(self, str runtime_api, str http=None):
         cdef str address, slash, prefix, host, port
@@ -263,7 +268,16 @@ cdef class Channel:
         net_close(self.fd)
         self.fd = -1
         self.is_next_sent = False
+        self.head_len = 0
         buffer_consume(&self.incoming, buffer_len(&self.incoming))
+
+    cdef int refuse_inherited(self) except -1:
+        """Raises in a forked child of the process that made this Channel."""
+        if self.n_forks != fork_count():
+            from fastlambda.errors import UsageError
+            raise UsageError("a forked child must not use its parent's connection to the Runtime API: the parent "
+                             "answers its invocations")
+        return 0
 
     def fileno(self):
         """The connection's descriptor, -1 when there is none."""
@@ -273,12 +287,22 @@ cdef class Channel:
 
     cpdef start_next(self):
         """GET invocation/next without waiting for its answer, which next() then reads."""
+        self.refuse_inherited()
         if self.is_next_sent:
             return
+        if buffer_len(&self.incoming):
+            self.close()
         if self.fd < 0:
             self.connect()
-        status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0)
-        self.is_next_sent = status == 0   # a dead connection shows again in next(), which opens a fresh one
+        try:
+            status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0)
+        except BaseException:
+            self.close()   # half a request may be on its way
+            raise
+        if status == 0:
+            self.is_next_sent = True
+        else:
+            self.close()   # next() opens a fresh one
 
     cpdef Invocation next(self):
         """GET invocation/next: waits for an event, for hours if need be, so there is no timeout on it."""
@@ -448,7 +472,7 @@ cdef class Channel:
         receiver is slow.
 
         A connection that the server closed while the handler ran is replaced before the first bytes go out, and once
-        more when they did not get through: the server takes one answer for an id.  Later nothing can be repeated.
+        more when none of them got out.  Later nothing can be repeated.
         """
         cdef net_out out
         cdef ssize_t status
@@ -475,11 +499,13 @@ cdef class Channel:
                 if out.sent:
                     self.break_stream()
                 raise
-            if can_repeat and (status == -EPIPE or status == -ECONNRESET):
+            if can_repeat and out.sent == 0 and (status == -EPIPE or status == -ECONNRESET):
                 can_repeat = False
                 self.close()
                 continue
             break
+        if out.sent:
+            self.stream_state = STREAM_SENT
         if status < 0:
             self.stream_failed(status)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
@@ -511,53 +537,80 @@ cdef class Channel:
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields):
         """Sends a request, reads its answer, returns the answer's body.
 
-        A connection that was used before and dies before the first byte of this answer was closed by the server while
-        it was idle: the request is repeated once on a fresh one.  That is safe for a POST too: the server takes one
-        answer for an id and refuses a second (403), which the loop logs.
+        When the connection dies before the first byte of the answer, the request is repeated once, on a fresh one:
+        a GET always (a poll hands out the same event until it is answered), a POST only when nothing of it has
+        reached the server, as when the server closed the connection while the handler ran.  A POST that the server
+        may have read is not repeated: an invocation is never answered twice.
         """
         cdef ssize_t status
-        cdef bint can_repeat = self.fd >= 0 and self.is_used
+        cdef bint is_get = body == NULL, can_repeat = True, is_sent
+        self.refuse_inherited()
+        if self.is_next_sent:
+            if not wants_fields:
+                from fastlambda.errors import UsageError
+                raise UsageError("the answer to the poll under way has to be read first: call next()")
+        elif buffer_len(&self.incoming):
+            self.close()   # bytes that nobody asked for cannot be the answer to what is asked now
         try:
             while True:
                 if self.fd < 0:
                     self.connect()
                 if self.is_next_sent:
                     self.is_next_sent = False
+                    is_sent = True
                     status = 0
                 else:
                     status = self.send(head, head_len, body, body_len)
+                    is_sent = status == 0
                 self.has_answer_begun = buffer_len(&self.incoming) > 0
                 # After a failed send there may still be an answer: a server may refuse a body before it has read it all.
-                if status == 0 or status == -EPIPE or status == -ECONNRESET:
+                if is_sent or self.is_dead(status):
                     status = self.read_head()
                 if status >= 0 or status == STATUS_DECLINED:
                     break
-                if can_repeat and not self.has_answer_begun and \
-                        (status == STATUS_PEER_CLOSED or status == -EPIPE or status == -ECONNRESET):
+                if can_repeat and not self.has_answer_begun and self.is_dead(status) and \
+                        (is_get or self.is_untouched(status)):
                     can_repeat = False
                     self.close()
                     continue
-                check(status, "waiting for an event from" if body == NULL else "posting to", self)
-            answer = self.read_answer(wants_fields, body == NULL)
+                check(status, "waiting for an event from" if is_get else "posting to", self)
+            answer = self.read_answer(wants_fields, is_get)
         except BaseException:
             self.close()   # what is left on this connection belongs to a broken exchange
             raise
-        self.is_used = True
-        if self.is_close:
+        if self.is_close or not is_sent:
             self.close()
         elif self.wants_next:
             self.is_next_sent = True
         return answer
 
+    cdef bint is_dead(self, ssize_t status) noexcept:
+        """Whether a status says that the connection has ended."""
+        return status == STATUS_PEER_CLOSED or status == -EPIPE or status == -ECONNRESET or \
+            status == -ECONNABORTED or status == -ETIMEDOUT
+
+    cdef bint is_untouched(self, ssize_t status) noexcept:
+        """Whether it is certain that the server has read nothing of the request on this dead connection.
+
+        An end of stream (not a reset) with every byte still unacknowledged: the server closed before they came.  A
+        reset proves nothing, it may overtake the acknowledgement of what was read.
+        """
+        if self.n_sent == 0:
+            return True
+        return status == STATUS_PEER_CLOSED and net_unacknowledged(self.fd) >= <ssize_t>self.n_sent
+
     cdef int connect(self) except -1:
         cdef int fd
         cdef const char *host = self.host
         cdef const char *port = self.port
-        with nogil:
-            fd = net_connect(host, port)
+        while True:
+            with nogil:
+                fd = net_connect(host, port)
+            if fd != -EINTR:
+                break
+            PyErr_CheckSignals()
         check(fd, "connecting to", self)
         self.fd = fd
-        self.is_used = False
         return 0
 
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1:
@@ -573,12 +626,16 @@ cdef class Channel:
 
     cdef ssize_t send_out(self, net_out *out) except? -1:
         cdef int status, fd = self.fd
+        self.refuse_inherited()
+        out.give_up_ns = 0
         while True:
             with nogil:
-                status = net_send_some(fd, out)
-            if status <= 0 and status != -EINTR:
+                status = net_send_watching(fd, out)
+            self.n_sent = out.sent
+            if status != -EINTR and status != -EAGAIN:
                 return status
-            PyErr_CheckSignals()   # a signal cut the write short: its handler runs before the next one blocks
+            PyErr_CheckSignals()   # its handler runs, then the write goes on
+            self.refuse_inherited()
 
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1:
         """Bytes received into `into`, and beyond it into `incoming`; or a status."""
@@ -593,9 +650,12 @@ cdef class Channel:
         while True:
             with nogil:
                 n = net_recv_some(fd, into, len, spill, spill_len)
-            if n != -EINTR:
+            if n != -EINTR and n != -EAGAIN:
                 break
-            PyErr_CheckSignals()   # SIGTERM or Ctrl-C is handled here, then we wait again
+            # SIGTERM or Ctrl-C is handled here, then we wait again.  EAGAIN: the regular look at signals that came just
+            # before the call slept (NET_LOOK_UP_MS), and no limit on how long we wait.
+            PyErr_CheckSignals()
+            self.refuse_inherited()   # a handler may fork
         if n > <ssize_t>len:
             buffer_commit(&self.incoming, n - len)
             n = len
@@ -617,6 +677,7 @@ cdef class Channel:
         """Length of the complete head at the start of `incoming`, or a status (STATUS_DECLINED: for h11)."""
         cdef ssize_t n
         cdef size_t seen = 0
+        self.head_len = 0
         while True:
             if buffer_len(&self.incoming):
                 if self.use_h11:
@@ -677,7 +738,8 @@ cdef class Channel:
         buffer_trim(&self.incoming, SCRATCH_KEPT)
         while at < size:
             n = self.receive(data + at, size - at, False)
-            check(n, f"reading a body of {size} bytes ({at} have come) from", self)
+            if n < 0:
+                check(n, f"reading a body of {size} bytes ({at} have come) from", self)
             at += n
         return body
 
@@ -726,11 +788,14 @@ cdef class Channel:
                 buffer_consume(&self.incoming, n)
             elif chunks.state == HTTP1_CHUNK_DATA:
                 n = self.receive(data + at, chunks.left, True)
-                check(n, f"reading a chunked body ({at} bytes have come) from", self)
+                if n < 0:
+                    check(n, f"reading a chunked body ({at} bytes have come) from", self)
                 http1_skip_payload(&chunks, n)
                 at += n
             else:
-                check(self.fill(), f"reading a chunked body ({at} bytes have come) from", self)
+                n = self.fill()
+                if n < 0:
+                    check(n, f"reading a chunked body ({at} bytes have come) from", self)
         buffer_trim(&self.incoming, SCRATCH_KEPT)
         return body if at == cap else body[:at]
 
@@ -770,27 +835,25 @@ cdef class Channel:
 
     cdef int keep_h11_fields(self, list headers) except -1:
         """The same from h11's list of (name, value)."""
-        cdef http1_head *head = &self.head
-        cdef bytes name, value, kept = b"".join([value for _, value in headers])
-        cdef size_t at = 0
-        cdef int i = 0
-        cdef http1_span spans[9]
-        cdef const char *start = PyBytes_AsString(kept)
+        cdef bytes name, value
+        cdef list kept = []
+        cdef http1_span span
+        cdef Py_ssize_t at = 0
+        cdef int which
+        memset(self.answer_fields, 0, sizeof(self.answer_fields))
+        seen = set()
         for name, value in headers:
-            if i == HTTP1_MAX_HEADERS:
-                protocol_error(f"the Runtime API at {self.runtime_api} sent over {HTTP1_MAX_HEADERS} headers")
-            head.headers[i].name.ptr = PyBytes_AsString(name)   # `headers` outlives this function
-            head.headers[i].name.len = PyBytes_Size(name)
-            head.headers[i].value.ptr = start + at
-            head.headers[i].value.len = PyBytes_Size(value)
+            span.ptr = PyBytes_AsString(name)
+            span.len = PyBytes_Size(name)
+            which = rapi_which_field(span)
+            if which < 0 or which in seen:   # the first of a repeated field counts
+                continue
+            seen.add(which)
+            self.answer_fields[which].start = <uint32_t>at
+            self.answer_fields[which].len = <uint32_t>PyBytes_Size(value)
+            kept.append(value)
             at += PyBytes_Size(value)
-            i += 1
-        head.n_headers = i
-        rapi_read_fields(head, spans)
-        for i in range(9):
-            self.answer_fields[i].start = <uint32_t>(spans[i].ptr - start) if spans[i].len else 0
-            self.answer_fields[i].len = <uint32_t>spans[i].len
-        self.answer_head = kept
+        self.answer_head = b"".join(kept)
         return 0
 
 
@@ -1341,7 +1404,7 @@ cdef class Runtime:
         """Takes note of how the Runtime API answered a result."""
         if http_status // 100 != 2:   # 202; other servers than AWS's say 200
             from fastlambda.errors import refused
-            if http_status == 400 or http_status == 403:
+            if http_status not in (410, 413):   # with these the server has finished it
                 self.refused_id = inv.request_id
             refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A head may hold a client context of 64 KB several times over; h11's own 16 KB would refuse it.
 MAX_HEAD = 2 * 1024 * 1024
+# Informational answers before the final one; a server that sends more of them will never come to it.
+MAX_INFORMATIONAL = 100
 
 
 class Answer:
@@ -59,16 +61,28 @@ def read_response(
     conn = _client(is_get)
     response: h11.Response | None = None
     body: list[bytes] = []
-    size = 0
+    size = n_informational = 0
+    begun = b""  # the first bytes of all
     try:
-        if received:
-            conn.receive_data(received)
         while True:
             event = conn.next_event()
             if event is h11.NEED_DATA:
-                conn.receive_data(receive())
+                data, received = received or receive(), b""
+                if len(begun) < 5:
+                    begun += data[:5]
+                    # h11 would wait for the blank line that ends a head, which such a peer may never send.
+                    if begun[:5] != b"HTTP/"[: len(begun)]:
+                        raise ProtocolError(f"the Runtime API at {runtime_api} sent what is not HTTP: {data[:64]!r}")
+                conn.receive_data(data)
+            elif isinstance(event, h11.InformationalResponse):
+                n_informational += 1
+                if n_informational > MAX_INFORMATIONAL:
+                    raise ProtocolError(f"the Runtime API at {runtime_api} sends informational answers without end")
             elif isinstance(event, h11.Response):
                 response = event
+                announced = dict(event.headers).get(b"content-length", b"0")
+                if int(announced) > max_body:
+                    raise ProtocolError(f"the Runtime API at {runtime_api} announced a body of {int(announced)} bytes")
             elif isinstance(event, h11.Data):
                 size += len(event.data)
                 if size > max_body:

@@ -5,6 +5,7 @@ the exception does.  A leaf: it knows nothing of the other rooms and is loaded w
 Source: Runtime API contract, "Errors"; the document has the shape that AWS's client sends.
 """
 
+import errno
 import os
 import sys
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # The document is told to people and metrics, not parsed for data: far below the server's 6 MiB.
 MAX_MESSAGE = 64 * 1024
 MAX_FRAMES = 200
+MAX_STACK = 128 * 1024
 # AWS's server uses 64 KiB of the X-Ray cause and refuses heads over 1 MiB; ours stays well below both.
 MAX_CAUSE = 48 * 1024
 
@@ -140,7 +142,9 @@ def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
         return TransportError(f"{where}: the host name has no address")
     if status > -4096:
         hint = ""
-        if doing.startswith("connecting"):
+        if -status in (errno.EMFILE, errno.ENFILE):
+            hint = " (does the function leave files or connections open?)"
+        elif doing.startswith("connecting"):
             hint = " (is AWS_LAMBDA_RUNTIME_API right, and is it listening?)"
         return TransportError(-status, f"{where}: {os.strerror(-status)}{hint}")
     return ProtocolError(f"{where}: status {status}")
@@ -240,6 +244,18 @@ def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int 
         _tell_more(chained, seen, lines, depth + 1)
 
 
+def _within(entries: "list[str]", room: int) -> "list[str]":
+    """The first entries, cut where they would take more than `room` characters together."""
+    kept = []
+    for entry in entries:
+        if len(entry) > room:
+            kept.append(entry[:room] + "...\n")
+            break
+        kept.append(entry)
+        room -= len(entry)
+    return kept
+
+
 class ErrorReport:
     """One failure as it is posted and logged.
 
@@ -265,6 +281,7 @@ class ErrorReport:
             frames = _frames(exc.__traceback__)
             self.stack_trace = [_format(frame) for frame in frames]
             _tell_more(exc, set(), self.stack_trace)
+        self.stack_trace = _within(self.stack_trace, MAX_STACK)
         self.body = self._document(self.message, self.stack_trace)
         # A class may have any name; a header may not.
         name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "?" for c in self.error_type)

@@ -8,46 +8,12 @@ from pathlib import Path
 
 import pytest
 from functions_env import functions_env
-from support import ACCEPTED, AwsServer, ScriptedServer, event_answer, read_request
+from support import ACCEPTED, AwsServer, Peer, ScriptedServer, answer_with, event_answer, read_request
 
 from fastlambda._core import Config, Runtime
 from fastlambda.errors import ProtocolError, RuntimeApiError
 
 NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n"
-
-
-def answer_with(status: bytes, body: bytes = b"{}", more: bytes = b"") -> bytes:
-    return b"HTTP/1.1 " + status + b"\r\n" + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-class Peer:
-    """A connection whose requests are read one by one, pipelined or not."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.pending = b""
-
-    def request(self) -> tuple[bytes, bytes]:
-        while b"\r\n\r\n" not in self.pending:
-            part = self.connection.recv(65536)
-            assert part, f"closed after {self.pending[:200]!r}"
-            self.pending += part
-        head, _, rest = self.pending.partition(b"\r\n\r\n")
-        length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")), 0)
-        while len(rest) < length:
-            part = self.connection.recv(65536)
-            assert part
-            rest += part
-        self.pending = rest[length:]
-        return head + b"\r\n", rest[:length]
-
-    def expect(self, start: bytes) -> bytes:
-        head, body = self.request()
-        assert head.startswith(start), head
-        return body
-
-    def send(self, data: bytes) -> None:
-        self.connection.sendall(data)
 
 
 def serve(server: ScriptedServer, limit: int, seen: list[object]) -> None:

@@ -10,7 +10,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -19,6 +22,7 @@
 
 static int open_socket(int family)
 {
+    struct timeval look_up = {.tv_usec = NET_LOOK_UP_MS * 1000};
     int one = 1;
 #ifdef SOCK_CLOEXEC
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -37,22 +41,8 @@ static int open_socket(int family)
 #endif
     /* The tail of a large body must not wait for the acknowledgement of what went before it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &look_up, sizeof look_up);
     return fd;
-}
-
-/* connect(2) that a signal interrupts goes on in the background: wait for it, do not call it again. */
-static int finish_connect(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int error = 0;
-    socklen_t len = sizeof error;
-
-    while (poll(&p, 1, -1) < 0)
-        if (errno != EINTR)
-            return -errno;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        return -errno;
-    return -error;
 }
 
 static int connect_to(const struct sockaddr *address, socklen_t len)
@@ -62,7 +52,7 @@ static int connect_to(const struct sockaddr *address, socklen_t len)
     if (fd < 0)
         return fd;
     if (connect(fd, address, len) < 0)
-        status = errno == EINTR ? finish_connect(fd) : -errno;
+        status = -errno;
     if (status < 0) {
         close(fd);
         return status;
@@ -73,13 +63,16 @@ static int connect_to(const struct sockaddr *address, socklen_t len)
 static int connect_to_name(const char *host, const char *port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found, *a;
-    int status = STATUS_NO_ADDRESS;
+    int status = getaddrinfo(host, port, &hints, &found);
 
-    if (getaddrinfo(host, port, &hints, &found) != 0)
+    if (status == EAI_SYSTEM)
+        return errno ? -errno : STATUS_NO_ADDRESS;
+    if (status)
         return STATUS_NO_ADDRESS;
+    status = STATUS_NO_ADDRESS;
     for (a = found; a; a = a->ai_next) {
         status = connect_to(a->ai_addr, a->ai_addrlen);
-        if (status >= 0)
+        if (status >= 0 || status == -EINTR)
             break;
     }
     freeaddrinfo(found);
@@ -112,13 +105,14 @@ void net_out_add(struct net_out *out, const void *bytes, size_t len)
     out->n++;
 }
 
-int net_send_some(int fd, struct net_out *out)
+/* One write of what is left: 0, or a negated errno. */
+static int send_more(int fd, struct net_out *out, int flags)
 {
     struct msghdr message = {.msg_iov = out->iov + out->at};
     ssize_t n;
 
     message.msg_iovlen = (size_t)(out->n - out->at);
-    n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    n = sendmsg(fd, &message, MSG_NOSIGNAL | flags);
     if (n < 0)
         return -errno;
     out->sent += (size_t)n;
@@ -126,21 +120,82 @@ int net_send_some(int fd, struct net_out *out)
         n -= (ssize_t)out->iov[out->at].iov_len;
         out->at++;
     }
-    if (out->at == out->n)
-        return 0;
-    out->iov[out->at].iov_base = (char *)out->iov[out->at].iov_base + n;
-    out->iov[out->at].iov_len -= (size_t)n;
-    return 1;
+    if (out->at < out->n) {
+        out->iov[out->at].iov_base = (char *)out->iov[out->at].iov_base + n;
+        out->iov[out->at].iov_len -= (size_t)n;
+    }
+    return 0;
 }
 
 int net_send_all(int fd, struct net_out *out)
 {
+    while (out->at < out->n) {
+        int status = send_more(fd, out, 0);
+
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The send buffer is full.  0: try again, -EPIPE: the peer has spoken and takes no more, or another negated errno. */
+static int wait_for_room(int fd, struct net_out *out)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT | POLLIN};
+    int n;
+
+    if (out->give_up_ns) {
+        if (now_ns() >= out->give_up_ns)
+            return -EPIPE;
+        p.events = POLLOUT; /* its answer can be read all the time: only room is news now */
+    }
+    n = poll(&p, 1, NET_LOOK_UP_MS);
+    if (n < 0)
+        return -errno;
+    if (n == 0)
+        return -EAGAIN;
+    if (p.revents == POLLIN)
+        out->give_up_ns = now_ns() + (uint64_t)NET_STALL_MS * 1000000;
+    return 0;
+}
+
+int net_send_watching(int fd, struct net_out *out)
+{
     int status;
 
-    do
-        status = net_send_some(fd, out);
-    while (status > 0);
+    if (out->at == out->n)
+        return 0;
+    status = send_more(fd, out, MSG_DONTWAIT);
+    if (status == 0) {
+        out->give_up_ns = 0;
+        return out->at == out->n ? 0 : -EAGAIN;
+    }
+    if (status == -EAGAIN || status == -EWOULDBLOCK) {
+        status = wait_for_room(fd, out);
+        if (status == 0)
+            return -EAGAIN;
+    }
     return status;
+}
+
+ssize_t net_unacknowledged(int fd)
+{
+#ifdef TIOCOUTQ
+    int n = 0;
+
+    return ioctl(fd, TIOCOUTQ, &n) < 0 ? -errno : n;
+#else
+    (void)fd;
+    return -ENOSYS;
+#endif
 }
 
 ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len)
