@@ -452,7 +452,8 @@ static void the_thread_fires_for_each_of_many_invocations(void)
         arm(slot, 20, -1); /* a lost wake-up would leave this waiting for ever: the watchdog says so */
         while (sem_wait(&said) < 0)
             ;
-        CHECK(n_last_words == i && n_interrupts >= i && guard_answer(slot) == GUARD_LOST);
+        /* Step one is not asked for: a thread that comes too late for it goes on to step two, on a busy machine. */
+        CHECK(n_last_words == i && guard_answer(slot) == GUARD_LOST);
         atomic_store(&slot->word, slot->generation << 16);
         arm(slot, 60000, -1); /* and one that ends well, so that the thread sleeps far too long for the next */
         CHECK(guard_answer(slot) == GUARD_NO_REASON);
