@@ -40,7 +40,7 @@ class LocalFunction:
         self.exit_codes: list[int] = []
         self.is_closing = False
         self.command = [sys.executable, "-m", "fastlambda", target]
-        self.env = functions_env(AWS_LAMBDA_RUNTIME_API=self.api.address, **{**PATIENT, **(env or {})})
+        self.env = {**functions_env(), "AWS_LAMBDA_RUNTIME_API": self.api.address, **PATIENT, **(env or {})}
         self.lock = threading.Lock()
         self.process = self.start()
         self.thread = threading.Thread(target=self.keep_alive)

@@ -206,6 +206,33 @@ def closes_everything():
     gil_held_in_c()
 
 
+# ---- streams ------------------------------------------------------------------------------------------------------
+
+
+@fastlambda.streaming
+def stream_then_sleep():
+    yield b"one"
+    time.sleep(LONG)
+
+
+@fastlambda.streaming
+def stream_then_hang():
+    yield b"one"
+    gil_held_in_c()
+
+
+@fastlambda.streaming
+async def stream_then_sleep_async():
+    yield b"one"
+    await asyncio.sleep(LONG)
+
+
+@fastlambda.streaming
+def stream_without_end():
+    while True:
+        yield b"x" * 65536
+
+
 # ---- memory -------------------------------------------------------------------------------------------------------
 
 

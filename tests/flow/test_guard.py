@@ -4,10 +4,12 @@ handler can be interrupted, the same process answers the next invocation."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from guarded import LAST_MS, MARGIN_MS, TIMEOUT_S, AwsFunction, LocalFunction
@@ -203,3 +205,141 @@ def test_a_stopped_process_is_reported_as_soon_as_it_goes_on(tmp_path: Path) -> 
         result = pending.answer()
         assert (result.kind, result.error_type) == ("error", "Runtime.InvocationTimeout")
         assert function.ask("state")
+
+
+# ---- streams ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("do", "where"),
+    [("stream_then_sleep", "time.sleep(LONG)"), ("stream_then_sleep_async", "await asyncio.sleep(LONG)")],
+)
+def test_a_stream_is_ended_with_trailers_and_the_process_goes_on(
+    do: str, where: str, functions: dict[str, LocalFunction]
+) -> None:
+    function = functions[PLAIN]
+    before = function.ask("state")["pid"]
+    result = function.invoke(do)
+    assert result.streamed and result.body == b"one"
+    assert result.error_type == "Runtime.InvocationTimeout", result
+    assert where in "".join(result.error["stackTrace"])
+    assert result.duration_s < TIMEOUT_S
+    assert function.ask("state")["pid"] == before
+    is_told_once(function.log, result.request_id)
+
+
+def test_the_guard_ends_a_quiet_stream_itself(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path) as function:
+        function.ask("state")
+        result = function.invoke("stream_then_hang")
+        assert result.streamed and result.body == b"one"
+        assert result.error_type == "Runtime.InvocationTimeout", result
+        assert result.error["requestId"] == result.request_id
+        assert result.duration_s < TIMEOUT_S
+        assert function.ask("state")
+        assert function.exit_codes == [124]
+
+
+def test_a_stream_that_nobody_reads_is_cut_never_completed(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path) as function:
+        function.ask("state")
+        pending = function.api.submit(
+            b'{"do": "stream_without_end"}', timeout_s=TIMEOUT_S, deadline_ms=None, streaming=True
+        )
+        while not function.exit_codes:
+            function.thread.join(0.02)
+        for _ in pending.chunks():
+            pass
+        result = pending.answer()
+        assert not result.ok and result.stream_error is None, result
+        assert function.exit_codes == [124]
+        assert "in the middle of its response, which was cut off" in function.log
+        assert function.ask("state")
+
+
+# ---- memory -------------------------------------------------------------------------------------------------------
+
+# Far from the limit, so that a machine that is busy with other things has time to look: 256 MiB and 128 MiB below it.
+MEMORY = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "FASTLAMBDA_MEMORY_MARGIN_MB": "256"}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFunction]:
+    with LocalFunction(PLAIN, tmp_path_factory.mktemp("small"), MEMORY, timeout_s=PATIENCE) as function:
+        yield function
+
+
+def used_mb(document: dict[str, Any]) -> int:
+    match = re.search(r"(\d+) of the function's 512 MB", document["errorMessage"])
+    assert match, document
+    return int(match[1])
+
+
+def test_memory_exhaustion_is_raised_where_the_handler_is(small: LocalFunction) -> None:
+    before = small.ask("state")["pid"]
+    result = small.invoke("grow_in_small_steps")
+    assert (result.kind, result.error_type) == ("error", "Runtime.MemoryExhausted"), result
+    assert 256 <= used_mb(result.error) < 512
+    assert "in grow_in_small_steps" in "".join(result.error["stackTrace"])
+    assert small.ask("state")["pid"] == before, "the memory was given back, and the process could go on"
+
+
+def test_a_handler_may_catch_memory_exhaustion_and_answer(small: LocalFunction) -> None:
+    assert small.ask("grow_and_recover") == {"is_memory_error": True}
+
+
+@pytest.mark.parametrize("do", ["grow_in_one_step", "grow_in_native_code", "grow_and_swallow"])
+def test_memory_exhaustion_is_reported_before_the_limit(do: str, tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path, MEMORY, timeout_s=PATIENCE) as function:
+        function.ask("state")
+        result = function.invoke(do)
+        assert (result.kind, result.error_type) == ("error", "Runtime.MemoryExhausted"), result
+        assert 256 <= used_mb(result.error) < 512
+        assert function.ask("state")
+        assert set(function.exit_codes) <= {125}
+
+
+def test_a_process_whose_memory_stays_full_ends_after_its_report(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path, MEMORY, timeout_s=PATIENCE) as function:
+        before = function.ask("state")["pid"]
+        result = function.invoke("leak")
+        assert (result.kind, result.error_type) == ("error", "Runtime.MemoryExhausted"), result
+        assert function.ask("state")["pid"] != before
+        assert function.exit_codes == [125]
+
+
+# ---- init ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_init_that_hangs_leaves_its_stacks_in_the_log(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    (tmp_path / "slow_start.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n\n"
+        "def handler(event, context):\n    return 'started'\n"
+    )
+    env = {"FASTLAMBDA_INIT_LIMIT_MS": "800", "PYTHONPATH": str(tmp_path)}
+    with LocalFunction("slow_start.handler", tmp_path, env) as function:
+        while "slow_start.py" not in function.log:
+            function.thread.join(0.02)
+        assert "(most recent call first):" in function.log
+        go.touch()
+        assert function.ask("state") == "started", "the dump must not disturb an init that comes to its end"
+        assert function.exit_codes == []
+
+
+# ---- cost ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_idle_process_wakes_at_most_once_a_second(functions: dict[str, LocalFunction]) -> None:
+    function = functions[PLAIN]
+    function.ask("state")
+    tasks = Path(f"/proc/{function.process.pid}/task")
+    (guard,) = [task for task in tasks.iterdir() if task.name != str(function.process.pid)]
+
+    def wakes() -> int:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (guard / "status").read_text(), re.M)[1])  # type: ignore[index]
+
+    time.sleep(0.1)  # the thread goes to sleep after the event
+    before, since = wakes(), time.monotonic()
+    time.sleep(2.5)
+    assert wakes() - before <= time.monotonic() - since + 1
