@@ -26,6 +26,12 @@ def managed(layer, tmp_path_factory):
     return Managed(tmp_path_factory.mktemp("managed"), sys.executable, layer)
 
 
+def test_the_layer_is_small_and_the_same_each_time(layer, wheelhouse, tmp_path):
+    make_layer(tmp_path / "again.zip", MINOR, str(wheelhouse))
+    assert (tmp_path / "again.zip").read_bytes() == layer.read_bytes()
+    assert layer.stat().st_size < 1_500_000
+
+
 def answers(managed, wrapper, logs, **env):
     with managed.serve(wrapper, logs, **env) as server:
         said = [json.loads(server.invoke(event)[1]) for event in EVENTS]
