@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from fastlambda._version import __version__ as __version__
     from fastlambda.errors import InvocationTimeout as InvocationTimeout
     from fastlambda.errors import MemoryExhausted as MemoryExhausted
+    from fastlambda.hooks import after_response as after_response
+    from fastlambda.hooks import on_shutdown as on_shutdown
+    from fastlambda.hooks import register_after_restore as register_after_restore
+    from fastlambda.hooks import register_before_snapshot as register_before_snapshot
     from fastlambda.runner import LambdaEvent as LambdaEvent
     from fastlambda.runner import Runner as Runner
     from fastlambda.runner import TestData as TestData
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 
 # Each public name and the room it lives in.
 _ROOMS = {
+    "after_response": "hooks",
+    "on_shutdown": "hooks",
+    "register_after_restore": "hooks",
+    "register_before_snapshot": "hooks",
     "Config": "_core",
     "Context": "_core",
     "HttpStream": "streams",

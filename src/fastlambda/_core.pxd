@@ -193,6 +193,10 @@ cdef class Config:
     cdef readonly int64_t timeout_last_ms
     cdef readonly int64_t memory_margin_mb   # -1: chosen by the limit
     cdef readonly int64_t init_limit_ms      # 0: not watched
+    cdef readonly str log_format
+    cdef readonly str log_level
+    cdef readonly str telemetry_fd
+    cdef readonly bint register_extension
 
 
 cdef class Invocation:
@@ -341,8 +345,15 @@ cdef class Runtime:
     cdef object interruption      # what the guard's signal has raised
     cdef bint must_check_memory   # MemoryExhausted was posted: is there room for another?
     cdef str refused_id           # of the invocation whose result was just refused
-    cdef str trace_id             # what _X_AMZN_TRACE_ID holds
+    cdef readonly Invocation invocation   # the one under way, or the last one
+    # Between invocations.
+    cdef public object after      # called once a report has been accepted; None: nothing to call
+    cdef public object waker      # waits for a descriptor, and no signal gets lost; None: nobody cares for signals
+    cdef public bint is_guest     # inside an event loop of the user's, whose business signals are
+    cdef public bint is_stopping  # SIGTERM came: no further poll
+    cdef readonly bint is_polling
 
+    cpdef int begin(self) except -1
     cdef int serve_one(self, bint with_next) except -1
     cdef int finish(self, Invocation inv) except -1
     cpdef Invocation poll(self)
@@ -360,3 +371,11 @@ cdef class Runtime:
     cpdef int claim(self, exc=*) except -1
     cdef object interruption_for(self, int reason)
     cpdef object cause_of(self, exc)
+
+
+cdef class LogSetup:
+    # Set once.
+    cdef readonly Runtime runtime
+    cdef readonly bint is_json
+    cdef readonly str level       # as the environment has it; "": none
+    cdef readonly int fd          # the telemetry descriptor; -1: records go to standard output

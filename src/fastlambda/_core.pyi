@@ -19,6 +19,8 @@ class Config:
         http: "h11" to read every answer with h11; None: only what the scanner declines.
         json: "orjson" or "stdlib" to fix the JSON codec; None: the cheaper one for this process.
         json_layout: "aws" to write results in the layout of AWS's client; None: compact.
+        log_format, log_level, telemetry_fd: as Lambda names them, or None.
+        register_extension: whether this process registers as an extension, so that Lambda sends SIGTERM.
         pipeline: whether a result and the next poll leave in one write.
         guard: whether deadlines, memory and init are watched.
         timeout_margin_ms: a handler is interrupted this many milliseconds before its deadline.
@@ -46,6 +48,10 @@ class Config:
     timeout_last_ms: int
     memory_margin_mb: int
     init_limit_ms: int
+    log_format: str | None
+    log_level: str | None
+    telemetry_fd: str | None
+    register_extension: bool
 
     def __init__(
         self,
@@ -63,6 +69,10 @@ class Config:
         http: str | None = ...,
         json: str | None = ...,
         json_layout: str | None = ...,
+        log_format: str | None = ...,
+        log_level: str | None = ...,
+        telemetry_fd: str | None = ...,
+        register_extension: bool = ...,
         pipeline: bool = ...,
         guard: bool = ...,
         timeout_margin_ms: int = ...,
@@ -231,6 +241,12 @@ class Runtime:
     channel: Channel
     wait: Callable[[Any], Any] | None
     codec: Codec
+    invocation: Invocation | None
+    after: Callable[[], None] | None
+    waker: Callable[[int], None] | None
+    is_guest: bool
+    is_stopping: bool
+    is_polling: bool
     def __init__(
         self,
         config: Config,
@@ -254,6 +270,8 @@ class Runtime:
     ) -> None: ...
     def serve(self, limit: int = -1) -> None:
         """Answers invocations: for ever, or `limit` of them."""
+    def begin(self) -> int:
+        """The end of init: the snapshot, and what the function has registered."""
     def poll(self) -> Invocation: ...
     def decode(self, inv: Invocation) -> Any: ...
     def encode(self, result: Any) -> Any: ...
@@ -312,3 +330,24 @@ class Codec:
     def look_around(self) -> int: ...
     def decode(self, body: bytes) -> Any: ...
     def encode(self, value: object) -> bytes: ...
+
+class LogSetup:
+    """Where and how this process logs."""
+
+    runtime: Runtime
+    is_json: bool
+    level: str
+    fd: int
+
+    def __init__(self, runtime: Runtime) -> None: ...
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Any: ...
+    def ids(self) -> tuple[str, str | None]: ...
+
+def log_setup() -> LogSetup | None:
+    """This process's LogSetup; None before take_over()."""
+
+def running() -> Runtime | None:
+    """The Runtime whose process this is; None before take_over()."""
+
+def take_over(runtime: Runtime) -> None:
+    """Makes a process the Runtime's own: its streams and its logging."""

@@ -109,7 +109,8 @@ cdef class Config:
                  str log_stream_name=None, str initialization_type=None, str task_root=None, str http=None,
                  str json=None, str json_layout=None, bint pipeline=False, bint guard=True,
                  int64_t timeout_margin_ms=100, int64_t timeout_last_ms=30, int64_t memory_margin_mb=-1,
-                 int64_t init_limit_ms=0):
+                 int64_t init_limit_ms=0, str log_format=None, str log_level=None, str telemetry_fd=None,
+                 bint register_extension=False):
         self.runtime_api = runtime_api
         self.handler = handler
         self.region = region
@@ -129,6 +130,10 @@ cdef class Config:
         self.timeout_last_ms = timeout_last_ms
         self.memory_margin_mb = memory_margin_mb
         self.init_limit_ms = init_limit_ms
+        self.log_format = log_format
+        self.log_level = log_level
+        self.telemetry_fd = telemetry_fd
+        self.register_extension = register_extension
 
     @staticmethod
     def from_env(environ=None):
@@ -156,6 +161,10 @@ cdef class Config:
             # Lambda's own limits: 10 s on demand, 130 s where the time is bought beforehand.
             init_limit_ms=whole_number(get, "FASTLAMBDA_INIT_LIMIT_MS",
                                        10_000 if how is None or how == "on-demand" else 130_000),
+            log_format=get("AWS_LAMBDA_LOG_FORMAT"),
+            log_level=get("AWS_LAMBDA_LOG_LEVEL"),
+            telemetry_fd=get("_LAMBDA_TELEMETRY_LOG_FD"),
+            register_extension=get("FASTLAMBDA_REGISTER_EXTENSION") == "1",
         )
 
     def __repr__(self):
@@ -869,6 +878,10 @@ cdef class Context:
     def __init__(self, Invocation invocation, Config config):
         self._invocation = invocation
         self._config = config
+        if invocation.fields[<int>RAPI_CLIENT_CONTEXT].len or invocation.fields[<int>RAPI_COGNITO_IDENTITY].len:
+            # Read at once: what is broken in them fails the invocation, as under AWS's client.
+            self.client_context
+            self.identity
 
     def __getattr__(self, str name):
         """Runs only for what is not in the instance: the value is made and stays, so it can be set freely too."""
@@ -917,6 +930,15 @@ cdef class Context:
         """Writes `message` to the function's log as it is, without a new line."""
         from fastlambda.context import log
         log(message)
+
+    def __copy__(self):
+        cdef Context twin = Context(self._invocation, self._config)
+        for name, value in vars(self).items():
+            setattr(twin, name, value)
+        return twin
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()    # what it holds is not changed by anybody
 
     def __dir__(self):
         from fastlambda.context import ATTRIBUTES
@@ -1310,14 +1332,32 @@ cdef class Runtime:
         self.encoder = encode
 
     def serve(self, long limit=-1):
-        """Answers invocations: for ever, or `limit` of them."""
-        guard_cancel_alarm()   # init is over
+        """Answers invocations: for ever, or `limit` of them, or until SIGTERM where something is to be done then."""
+        self.begin()
         try:
-            while limit != 0:
-                self.serve_one(self.config.pipeline and limit != 1)
+            while limit != 0 and not self.is_stopping:
+                self.serve_one(self.config.pipeline and limit != 1 and self.after is None)
                 limit -= 1
+        except BaseException:
+            if not (self.is_stopping and self.is_polling):   # else: hooks.Stop, out of the poll
+                raise
         finally:
             self.release_guard()
+        if self.is_stopping:
+            from fastlambda.hooks import shut_down
+            shut_down()
+
+    cpdef int begin(self) except -1:
+        """The end of init: the snapshot, and what the function has registered."""
+        guard_cancel_alarm()
+        self.codec.look_around()
+        if self.config.initialization_type == "snap-start":
+            from fastlambda.hooks import pass_snapshot
+            pass_snapshot(self.channel)
+        if self.config.register_extension or "fastlambda.hooks" in sys.modules:
+            from fastlambda.hooks import begin
+            begin(self)
+        return 0
 
     cdef int serve_one(self, bint with_next) except -1:
         cdef Invocation inv = self.poll()
@@ -1344,11 +1384,19 @@ cdef class Runtime:
 
     cpdef Invocation poll(self):
         """Waits for an event that has not been handled yet."""
+        cdef Invocation inv
         if self.must_check_memory:
             self.leave_memory()
-        cdef Invocation inv = self.channel.next()
+        self.is_polling = True
+        if self.waker is not None:
+            self.channel.start_next()
+            if self.channel.fd >= 0:
+                self.waker(self.channel.fd)
+        inv = self.channel.next()
+        self.is_polling = False
         if self.refused_id is not None:
             inv = self.settle_refused(inv)
+        self.invocation = inv
         self.publish_trace(inv)
         self.arm(inv)
         return inv
@@ -1408,6 +1456,8 @@ cdef class Runtime:
                 self.refused_id = inv.request_id
             refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()
+        if self.after is not None:
+            self.after()
         return 0
 
     cpdef int fail(self, Invocation inv, exc) except -1:
@@ -1434,6 +1484,8 @@ cdef class Runtime:
             refused("error", inv.request_id, self.channel.runtime_api, http_status, body)
         if isinstance(exc, SystemExit):
             raise exc
+        if self.after is not None:
+            self.after()
         return 0
 
     # -- the guard: who answers, and what interrupts (docs/guard.md) --------------------------------------------------
@@ -1610,17 +1662,17 @@ cdef class Runtime:
     cpdef int publish_trace(self, Invocation inv) except -1:
         """_X_AMZN_TRACE_ID for tracing libraries; written only when it changes (it costs a putenv)."""
         cdef http1_span span
-        trace_id = inv.text(RAPI_TRACE_ID)
-        if trace_id != self.trace_id:
-            if trace_id is None:
-                _environ.pop("_X_AMZN_TRACE_ID", None)
-            else:
+        known = _environ._data.get(b"_X_AMZN_TRACE_ID")
+        if inv.fields[<int>RAPI_TRACE_ID].len == 0:
+            if known is not None:
+                del _environ["_X_AMZN_TRACE_ID"]
+        else:
+            value = inv.raw(RAPI_TRACE_ID)
+            if value != known:
                 # What os.environ[...] = trace_id does, less its encoding of both and setenv(3)'s keeping every value.
-                value = inv.raw(RAPI_TRACE_ID)
                 span = inv.span(RAPI_TRACE_ID)
                 check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), "noting the trace id of", self.channel)
                 _environ._data[b"_X_AMZN_TRACE_ID"] = value
-            self.trace_id = trace_id
         return 0
 
 
@@ -1631,6 +1683,95 @@ cdef class Raw:
 
     def __init__(self, bytes payload):
         self.payload = payload
+
+
+# ---- the process's logs -------------------------------------------------------------------------------------------
+
+cdef class Unbuffered:
+    """A standard stream whose writes are seen at once; everything else is the stream's own."""
+    cdef object stream
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        pass
+
+    def write(self, text):
+        self.stream.write(text)
+        self.stream.flush()
+
+    def writelines(self, lines):
+        self.stream.writelines(lines)
+        self.stream.flush()
+
+
+@cython.final
+cdef class LogSetup:
+    """Where and how this process logs; on sys.meta_path, it waits for somebody to import logging, and configures it."""
+
+    def __init__(self, Runtime runtime):
+        config = runtime.config
+        self.runtime = runtime
+        self.is_json = config.log_format is not None and config.log_format.upper() == "JSON"
+        self.level = config.log_level or ""
+        self.fd = -1
+        if config.telemetry_fd:
+            from os import set_inheritable
+            self.fd = int(config.telemetry_fd)
+            _environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
+            set_inheritable(self.fd, False)
+
+    def find_spec(self, name, path=None, target=None):
+        """Runs for each import of a module that is not loaded yet: does nothing but compare."""
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)
+        from fastlambda.logs import spec_for_logging
+        return spec_for_logging(self)
+
+    def ids(self):
+        """Request id and tenant id of the invocation under way, for log records."""
+        cdef Invocation inv = self.runtime.invocation
+        if inv is None:
+            return "", None
+        return inv.text(RAPI_REQUEST_ID) or "", inv.text(RAPI_TENANT_ID)
+
+
+# The process has one standard output and one loop that owns it.
+cdef LogSetup LOGS = None
+
+
+def log_setup():
+    """This process's LogSetup; None before take_over()."""
+    return LOGS
+
+
+def running():
+    """The Runtime whose process this is; None before take_over()."""
+    return None if LOGS is None else LOGS.runtime
+
+
+def take_over(Runtime runtime):
+    """Makes a process the Runtime's own: its streams and its logging.  Called before the function's code is loaded."""
+    global LOGS
+    LOGS = LogSetup(runtime)
+    if sys.stdout is not None and type(sys.stdout) is not Unbuffered:
+        sys.stdout = Unbuffered(sys.stdout)
+    if sys.stderr is not None and type(sys.stderr) is not Unbuffered:
+        sys.stderr = Unbuffered(sys.stderr)
+    logging = sys.modules.get("logging")
+    if logging is None:
+        sys.meta_path.insert(0, LOGS)
+    else:
+        from fastlambda.logs import configure
+        configure(logging, LOGS)
 
 
 # ---- the process --------------------------------------------------------------------------------------------------
@@ -1672,6 +1813,7 @@ def main(list argv=None):
             runtime = runtime_for_target(target, config)
         else:
             runtime = Runtime(config, None)
+            take_over(runtime)
             try:
                 runtime.call = load_handler(target)
                 start = getattr(runtime.call, "fastlambda_start", None)

@@ -28,13 +28,16 @@ def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Ca
         if is_text:
             return fragment(value)  # type: ignore[arg-type]
         # A subclass would come back here for ever.
-        for base in (dict, list, tuple, str, int, float):
-            if isinstance(value, base):
-                if base is int:
-                    return int.__index__(value)  # type: ignore[type-var]
-                if base is str:
-                    return str.__str__(value)  # type: ignore[type-var]
-                return base(value)
+        if isinstance(value, dict):
+            return dict(value)
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            return int.__index__(value)
+        if isinstance(value, float):
+            return float(value)
         return value
 
     # Subclasses and dataclasses go through replace(), so that `_asdict` comes before what a class derives from.

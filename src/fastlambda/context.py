@@ -3,8 +3,6 @@
 Source: AWS's LambdaContext, as its users know it.
 """
 
-import sys
-
 from fastlambda.errors import ContextUnmarshalError
 
 TYPE_CHECKING = False
@@ -32,7 +30,7 @@ ATTRIBUTES = (
 class Client:
     """The application that called."""
 
-    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
+    __slots__ = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")  # noqa: RUF023
 
     def __init__(self, values: "dict[str, Any]") -> None:
         for name in self.__slots__:
@@ -51,7 +49,7 @@ class ClientContext:
         self.custom = values.get("custom")
         self.env = values.get("env")
         client = values.get("client")
-        self.client = Client(client) if client else None
+        self.client = None if client is None else Client(client)
 
     def __repr__(self) -> str:
         return f"ClientContext([custom={self.custom},env={self.env},client={self.client}])"
@@ -91,7 +89,8 @@ def client_context(text: "str | None") -> "ClientContext | None":
 
 def cognito_identity(text: "str | None") -> CognitoIdentity:
     """The identity, which is never None."""
-    return CognitoIdentity((_parse(text, "Cognito Identity") if text else None) or {})
+    values = _parse(text, "Cognito Identity") if text else None
+    return CognitoIdentity({} if values is None else values)
 
 
 def w3c(text: "str | None") -> dict[str, str]:
@@ -105,8 +104,9 @@ def w3c(text: "str | None") -> dict[str, str]:
 
 def log(message: object) -> None:
     """Writes to the function's log."""
-    sys.stdout.write(str(message))
-    sys.stdout.flush()
+    from fastlambda.logs import write
+
+    write(str(message))
 
 
 def describe(context: "Any") -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 64 * 1024
 MAX_FRAMES = 200
 MAX_STACK = 128 * 1024
+# Deep recursion is told as one frame and a count, so more frames are looked at than are told.
+MAX_WALKED = 5000
 # AWS's server uses 64 KiB of the X-Ray cause and refuses heads over 1 MiB; ours stays well below both.
 MAX_CAUSE = 48 * 1024
 
@@ -203,11 +205,11 @@ def _is_ours(path: str) -> bool:
 
 
 def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
-    """The frames below the runtime's own, which come first; all of them when there are no others."""
+    """The user's frames: without the runtime's own, which come first, and last when it was called back."""
     from traceback import StackSummary, walk_tb
 
-    frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_FRAMES))
-    while frames and frames[-1].filename.endswith("_core.pyx"):  # where the guard's signal was handled
+    frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_WALKED))
+    while frames and frames[-1].filename.endswith("_core.pyx"):  # called back, or where the guard's signal was handled
         frames.pop()
     for i, frame in enumerate(frames):
         if not _is_ours(frame.filename):
@@ -215,10 +217,11 @@ def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
     return []
 
 
-def _format(frame: object) -> str:
-    """One frame in the form of traceback.format_list(), without caret lines."""
-    line = f"    {frame.line.strip()}\n" if frame.line else ""  # type: ignore[attr-defined]
-    return f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n{line}'  # type: ignore[attr-defined]
+def _format(frames: list) -> list[str]:  # type: ignore[type-arg]
+    """Frames in the form of traceback.format_list(), without caret lines, repeated ones told once."""
+    from traceback import format_list
+
+    return format_list([(f.filename, f.lineno, f.name, f.line) for f in frames])[-MAX_FRAMES:]
 
 
 def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int = 0) -> None:
@@ -230,7 +233,7 @@ def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int 
         for i, member in enumerate(exc.exceptions[:50], 1):
             if id(member) not in seen:
                 lines.append(f"Member {i} of {len(exc.exceptions)}: {error_type(member)}: {_message(member)}\n")
-                lines += map(_format, _frames(member.__traceback__))
+                lines += _format(_frames(member.__traceback__))
                 _tell_more(member, seen, lines, depth + 1)
     if exc.__cause__ is not None:
         chained, how = exc.__cause__, "Caused by"
@@ -240,7 +243,7 @@ def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int 
         return
     if id(chained) not in seen and len(lines) < MAX_FRAMES and depth < 50:
         lines.append(f"{how}: {error_type(chained)}: {_message(chained)}\n")
-        lines += map(_format, _frames(chained.__traceback__))
+        lines += _format(_frames(chained.__traceback__))
         _tell_more(chained, seen, lines, depth + 1)
 
 
@@ -279,7 +282,8 @@ class ErrorReport:
             self.stack_trace = list(exc.stack_trace)
         else:
             frames = _frames(exc.__traceback__)
-            self.stack_trace = [_format(frame) for frame in frames]
+            self.stack_trace = _format(frames)
+            frames = frames[-MAX_FRAMES:]
             _tell_more(exc, set(), self.stack_trace)
         self.stack_trace = _within(self.stack_trace, MAX_STACK)
         self.body = self._document(self.message, self.stack_trace)
@@ -338,9 +342,9 @@ class ErrorReport:
 
     def log(self) -> None:
         """Writes the report to the function's log, before it is posted."""
-        lines = [f"[ERROR] {self.error_type}: {self.message}", "Traceback (most recent call last):"]
-        lines += [entry.rstrip("\n") for entry in self.stack_trace]
-        _write(sys.stdout, "\n".join(lines).replace("\n", "\r") + "\n")
+        from fastlambda.logs import log_error
+
+        log_error(self)
 
 
 def _write(stream: object, text: str) -> None:

@@ -58,10 +58,13 @@ def fault(target: str, exc: BaseException) -> "NoReturn":
         raise HandlerFault(
             "Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module"
         ) from None
+    dotted = module_name.replace("/", ".")
+    if dotted.startswith("."):
+        raise TypeError(f"the 'package' argument is required to perform a relative import for {dotted!r}") from None
     if isinstance(exc, ImportError):
         raise HandlerFault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {exc}") from exc
     if isinstance(exc, SyntaxError):
-        text = (exc.text or "").rstrip("\n")
+        text = exc.text or ""
         raise HandlerFault(
             "Runtime.UserCodeSyntaxError",
             f"Syntax error in module '{module_name}': {exc}",

@@ -6,7 +6,7 @@ Must not know: sockets, HTTP.
 Source: the Rust crate lambda-runtime-types, whose names these are.
 """
 
-from fastlambda._core import Config, Context, Invocation, Runtime, Stream
+from fastlambda._core import Config, Context, Invocation, Runtime, Stream, take_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,6 +184,16 @@ class Host(Loop):
 
     def setup(self) -> None:
         self.shared = self.wait(self.runner.setup(self.region))
+        self.register_hooks()
+
+    def register_hooks(self) -> None:
+        """The Runner's own methods for what happens around invocations, where it has any."""
+        for name, register in (("after_response", "after_response"), ("shutdown", "on_shutdown")):
+            method = getattr(self.runner, name, None)
+            if method is not None:
+                from fastlambda import hooks
+
+                getattr(hooks, register)(lambda method=method: self.wait(method(self.shared)))
 
     def call(self, event: object, context: Context) -> object:
         """One invocation, as the loop calls it."""
@@ -272,6 +282,7 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
     """Host and Runtime for a Runner, which is not set up yet."""
     config = config or Config.from_env()
     runtime = Runtime(config, None)
+    take_over(runtime)
     try:
         host = Host(runner_class, config.region)
     except BaseException as exc:
@@ -296,6 +307,7 @@ def _set_up(host: Host, runtime: Runtime) -> None:
 def runtime_for_target(target: str, config: Config) -> Runtime:
     """The Runtime for `module:RunnerClass`, set up and ready to serve."""
     runtime = Runtime(config, None)
+    take_over(runtime)
     module_name, _, class_name = target.partition(":")
     try:
         __import__(module_name)
@@ -345,6 +357,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
     import asyncio
 
     host, runtime = _start(runner_class, config)
+    runtime.is_guest = True
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
@@ -355,6 +368,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
         from fastlambda.errors import fail_init
 
         fail_init(runtime.channel, exc)
+    runtime.begin()
     try:
         while True:
             await _readable(loop, runtime)
