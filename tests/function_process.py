@@ -20,16 +20,19 @@ class FunctionProcess:
 
     Args:
         handler: module.function or module:RunnerClass; modules are found in the repository and in tests/flow.
-        env: more environment.
         log_path: where its output goes.
+        env: more environment.
+        command: what to start instead.
     """
 
-    def __init__(self, handler: str, log_path: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, handler: str, log_path: Path, env: dict[str, str] | None = None, command: list[str] | None = None
+    ) -> None:
         self.api = RuntimeApi()
         self.log_path = log_path
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fastlambda", handler],
+                command or [sys.executable, "-m", "fastlambda", handler],
                 cwd=ROOT,
                 env=clean_env(
                     AWS_LAMBDA_RUNTIME_API=self.api.address,

@@ -189,7 +189,7 @@ cdef class Config:
     cdef readonly str json_layout
     cdef readonly bint pipeline
     cdef readonly bint guard
-    cdef readonly int64_t timeout_margin_ms
+    cdef public int64_t timeout_margin_ms    # a Runner may need more
     cdef readonly int64_t timeout_last_ms
     cdef readonly int64_t memory_margin_mb   # -1: chosen by the limit
     cdef readonly int64_t init_limit_ms      # 0: not watched

@@ -160,7 +160,7 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         timeout_margin_ms: how long before the deadline the user's code is interrupted, so that there is time to answer.
     """
 
-    timeout_margin_ms: int = 2000
+    timeout_margin_ms = 2000
 
     def __init__(self) -> None:
         types = subscript(type(self), CustomResourceRunner)
@@ -171,6 +171,9 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
             self._convert = converter(types[1])
         else:
             self._convert = None
+        # Needed for every answer, also for the one after memory has run out: loaded while there is some.
+        for name in ("http.client", "json", "random", "traceback", "urllib.parse"):
+            __import__(name)
         # A failed setup() would be an init error, of which CloudFormation never hears.
         self._setup = self.setup
         self.setup = self._try_setup  # type: ignore[method-assign]
@@ -395,6 +398,10 @@ def _last_word(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str
         if type(exc).__name__ == "CancelledError":
             exc = InvocationTimeout("The handler was cancelled: the function's time is nearly over")
         request._answer = _failure(request, exc)
+        if isinstance(exc, MemoryExhausted):
+            from traceback import clear_frames
+
+            clear_frames(exc.__traceback__)  # what the user's code holds is what memory was used for
     return _deliver(request)
 
 

@@ -62,7 +62,13 @@ class Runner(Generic[Shared, Event, Return]):
         Event: what an event is decoded to: a JSON type (object, dict, list, str, ...), `bytes` for the raw payload, or
             a dataclass, TypedDict, msgspec.Struct or pydantic model.
         Return: what run() returns, likewise.
+
+    Attributes:
+        timeout_margin_ms: run() is interrupted this many milliseconds before its deadline, if that is earlier than
+            FASTLAMBDA_TIMEOUT_MARGIN_MS says: for Runners that have something to do then.
     """
+
+    timeout_margin_ms: int = 0
 
     def setup(self, region: "str | None") -> "Shared | Awaitable[Shared]":
         """Makes what all invocations share, once, before the first event is asked for.
@@ -182,6 +188,14 @@ class Host(Loop):
         self.shared: Any = None
         self.decode, self.encode = _codecs(runner_class)
 
+    def attach(self, runtime: Runtime) -> None:
+        """Has `runtime` call this Runner, and interrupt it as early as it asks for."""
+        runtime.bind(self.call, self.decode, self.encode)
+        runtime.wait = self.wait
+        self.runtime = runtime
+        config = runtime.config
+        config.timeout_margin_ms = max(config.timeout_margin_ms, self.runner.timeout_margin_ms)
+
     def setup(self) -> None:
         self.shared = self.wait(self.runner.setup(self.region))
         self.register_hooks()
@@ -289,9 +303,7 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
         from fastlambda.errors import fail_init
 
         fail_init(runtime.channel, exc)
-    runtime.bind(host.call, host.decode, host.encode)
-    runtime.wait = host.wait
-    host.runtime = runtime
+    host.attach(runtime)
     return host, runtime
 
 
@@ -317,9 +329,7 @@ def runtime_for_target(target: str, config: Config) -> Runtime:
         for name in class_name.split("."):
             runner_class = getattr(runner_class, name)
         host = Host(runner_class, config.region)  # type: ignore[arg-type]
-        runtime.bind(host.call, host.decode, host.encode)
-        runtime.wait = host.wait
-        host.runtime = runtime
+        host.attach(runtime)
         host.setup()
     except BaseException as exc:
         from fastlambda.errors import fail_init
@@ -374,6 +384,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
             await _readable(loop, runtime)
             inv = runtime.poll()
             runtime.task = task
+            n_cancelled, is_leaving = task.cancelling(), False
             try:
                 event = LambdaEvent(runtime.decode(inv), host.region, Context(inv, runtime.config))
                 result: Any = host.runner.run(host.shared, event)
@@ -382,16 +393,26 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                 cause = runtime.cause_of(exc)
                 if cause is exc:
                     raise
+                task.uncancel()
                 runtime.fail(inv, cause)
             except BaseException as exc:
                 runtime.fail(inv, exc)
             else:
+                if task.cancelling() > n_cancelled:
+                    # The Runner came to a result all the same.  The guard's cancellation is over with that; another's
+                    # was meant for this loop.
+                    probe = asyncio.CancelledError()
+                    is_leaving = runtime.cause_of(probe) is probe
+                    if not is_leaving:
+                        task.uncancel()
                 if isinstance(payload, Stream):
                     from fastlambda.streams import answer_async
 
                     await answer_async(runtime, inv, payload)
                 else:
                     runtime.answer(inv, payload)
+            if is_leaving:
+                raise asyncio.CancelledError
     finally:
         runtime.release_guard()
         runtime.channel.close()

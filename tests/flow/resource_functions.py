@@ -28,7 +28,7 @@ class Thing(CustomResourceRunner[str, dict[str, str]]):
                 kept = []
                 while True:
                     kept.append(b"x" * (1 << 20))
-                    time.sleep(0.001)
+                    time.sleep(0.005)
         return Resource("thing-1", {"Shared": shared})
 
 
