@@ -49,8 +49,8 @@ DEPENDENCIES = ("h11==0.16.0", "orjson==3.11.4")
 # 2025-01-01: any fixed time after 1980 does (zip knows none before).
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
 # The extension is part of every cold start; the rest of a wheel only of its download.
-MAX_EXTENSION = 256 * 1024
-MAX_WHEEL = 288 * 1024
+MAX_EXTENSION = 320 * 1024
+MAX_WHEEL = 320 * 1024
 BELONGS = re.compile(
     r"fastlambda/(.+\.pyi?|py\.typed|_core\.abi3\.so|packaging/[a-z-]+\.sh)|fastlambda-[^/]+\.dist-info/.+"
 )
