@@ -106,7 +106,7 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
 
     def __init__(self) -> None:
         types = subscript(type(self), BatchRunner)
-        if len(types) == 2 and types[1] not in PLAIN:
+        if len(types) == 2 and types[1] is not bytes and types[1] not in PLAIN:
             from fastlambda.typed import type_arguments
 
             types = type_arguments(type(self), BatchRunner)

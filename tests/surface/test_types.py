@@ -14,11 +14,15 @@ import fastlambda
 from fastlambda import _core
 
 USER = Path(__file__).with_name("typing_user.py")
+SPECIAL = Path(__file__).with_name("typing_special.py")
 
 
 @pytest.mark.parametrize(
     "command",
-    [["mypy", "--strict", "--no-incremental", str(USER)], ["pyright", "--warnings", str(USER)]],
+    [
+        ["mypy", "--strict", "--no-incremental", str(USER), str(SPECIAL)],
+        ["pyright", "--warnings", str(USER), str(SPECIAL)],
+    ],
     ids=["mypy", "pyright"],
 )
 def test_a_users_project_passes_the_strict_checker(command: list[str]) -> None:
