@@ -123,7 +123,7 @@ def key_text(key: object) -> str:
 def type_name(value: object) -> str:
     """A class's name as the interpreter's C code says it: with the module when the class is written in C."""
     kind = type(value)
-    is_written_in_python = kind.__flags__ & 1 << 9
+    is_written_in_python = kind.__flags__ & 1 << 9 and not kind.__flags__ & 1 << 8  # heap type, and not immutable
     if is_written_in_python or kind.__module__ == "builtins":
         return kind.__name__
     return f"{kind.__module__}.{kind.__name__}"
@@ -254,6 +254,12 @@ def _reason(text: str, message: str, at: int) -> str:
         message = f"Invalid \\X escape sequence {text[at]!r}"
     elif message.startswith("Invalid \\uXXXX escape"):
         message = "Invalid \\uXXXX escape sequence"
+    elif message.startswith("Illegal trailing comma"):  # from Python 3.13 on
+        in_object = message.endswith("object")
+        message = "Expecting property name enclosed in double quotes" if in_object else "Expecting value"
+        at += 1
+        while text[at] in " \t\n\r":
+            at += 1
     elif message == "Expecting ',' delimiter":
         message += " or '}'" if _is_in_object(text, at) else " or ']'"
     return f"{message}: {_place(text, at)} (char {at})"
