@@ -241,6 +241,7 @@ cdef class Channel:
     cdef bint wants_next          # the next write carries a GET next behind its request
     # The streamed result under way.
     cdef readonly int stream_state  # STREAM_*
+    cdef readonly uint64_t stream_len  # bytes of the chunks written
     cdef bint has_preface         # chunks wait behind the head in `outgoing`
     # The answer last read.
     cdef readonly int http_status
@@ -259,7 +260,8 @@ cdef class Channel:
     cpdef Py_ssize_t write_chunk(self, data) except -1
     cpdef tuple end_stream(self, bytes trailers=*)
     cdef int send_chunk(self, const char *data, size_t size) except -1
-    cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1
+    cdef int send_stream(self, const char *line, size_t line_len, const char *data, size_t size, const char *tail,
+                         size_t tail_len) except -1
     cdef int await_answer(self, str doing) except -1
     cdef int stream_failed(self, ssize_t status) except -1
     cdef int refuse_inherited(self) except -1

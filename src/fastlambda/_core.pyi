@@ -200,6 +200,7 @@ class Channel:
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
     stream_state: int
+    stream_len: int
     def begin_stream(self, inv: Invocation, headers: bytes, preface: tuple[bytes, ...] = ()) -> int:
         """Starts a streamed POST invocation/{id}/response, whose head goes out with the first chunk.
 

@@ -101,6 +101,24 @@ cdef int64_t whole_number(get, str name, int64_t default) except? -1:
     return int(text)
 
 
+cdef size_t put_size_line(char *line, size_t size) noexcept:
+    """The line in front of a chunk: its size in hexadecimal.  `line` has room for 24 bytes; returns those used."""
+    cdef const char *names = b"0123456789abcdef"
+    cdef char digits[16]
+    cdef size_t n = 0, at = 0
+    while size:
+        digits[n] = names[size & 15]
+        size >>= 4
+        n += 1
+    while n:
+        n -= 1
+        line[at] = digits[n]
+        at += 1
+    line[at] = c"\r"
+    line[at + 1] = c"\n"
+    return at + 2
+
+
 # ---- configuration ------------------------------------------------------------------------------------------------
 
 cdef class Config:
@@ -413,6 +431,7 @@ cdef class Channel:
             check(buffer_append(&self.outgoing, PyBytes_AsString(chunk), PyBytes_Size(chunk)),
                   "rendering a request for", self)
         self.has_preface = len(preface) > 0
+        self.stream_len = 0
         self.stream_state = STREAM_BEGUN
         return 0
 
@@ -436,17 +455,17 @@ cdef class Channel:
         return size
 
     cdef int send_chunk(self, const char *data, size_t size) except -1:
-        cdef bytes line, tail
+        cdef char line[24]
+        cdef size_t line_len = 0, tail_len = 0
         if size == 0:
             # A chunk of no bytes would be the end of the body; what comes before the body can leave without it.
             if self.stream_state != STREAM_BEGUN or not self.has_preface:
                 return 0
-            line = tail = b""
         else:
-            line = b"%x\r\n" % size
-            tail = b"\r\n"
+            line_len = put_size_line(line, size)
+            tail_len = 2
         if self.slot == NULL:
-            return self.send_stream(line, data, size, tail)
+            return self.send_stream(line, line_len, data, size, b"\r\n", tail_len)
         if guard_is_forked(guard_shared()):
             self.fd = -1                           # closed by the fork hook; the stream is the parent's
             self.stream_state = STREAM_BROKEN
@@ -454,7 +473,7 @@ cdef class Channel:
         # Until the piece is out the guard neither interrupts nor writes; after it, what came meanwhile is raised.
         wait_if_lost(guard_stream_write(self.slot))
         try:
-            return self.send_stream(line, data, size, tail)
+            return self.send_stream(line, line_len, data, size, b"\r\n", tail_len)
         finally:
             if self.stream_state == STREAM_BEGUN or self.stream_state == STREAM_SENT:
                 wait_if_lost(guard_stream_pause(self.slot, self.stream_state == STREAM_SENT))
@@ -462,7 +481,8 @@ cdef class Channel:
     cpdef tuple end_stream(self, bytes trailers=b""):
         if self.slot != NULL:
             wait_if_lost(guard_answer(self.slot))
-        self.send_stream(b"0\r\n", NULL, 0, trailers + b"\r\n")
+        cdef bytes tail = trailers + b"\r\n"
+        self.send_stream(b"0\r\n", 3, NULL, 0, PyBytes_AsString(tail), PyBytes_Size(tail))
         try:
             self.has_answer_begun = buffer_len(&self.incoming) > 0
             self.await_answer("posting to")
@@ -476,7 +496,8 @@ cdef class Channel:
         cdef ssize_t status = self.read_head()
         return 0 if status == STATUS_DECLINED else check(status, doing, self)
 
-    cdef int send_stream(self, bytes line, const char *data, size_t size, bytes tail) except -1:
+    cdef int send_stream(self, const char *line, size_t line_len, const char *data, size_t size, const char *tail,
+                         size_t tail_len) except -1:
         """The head, when it is still here, and a piece of the body in one gathered write, which blocks while the
         receiver is slow.
 
@@ -498,16 +519,10 @@ cdef class Channel:
             out.n = out.at = 0
             out.sent = 0
             net_out_add(&out, buffer_head(&self.outgoing), buffer_len(&self.outgoing))
-            net_out_add(&out, PyBytes_AsString(line), PyBytes_Size(line))
+            net_out_add(&out, line, line_len)
             net_out_add(&out, data, size)
-            net_out_add(&out, PyBytes_AsString(tail), PyBytes_Size(tail))
-            try:
-                status = self.send_out(&out)
-            except BaseException:
-                # A signal's handler raised.  Nobody can complete half a piece: cut off, so that it shows.
-                if out.sent:
-                    self.break_stream()
-                raise
+            net_out_add(&out, tail, tail_len)
+            status = self.send_out(&out)
             if can_repeat and out.sent == 0 and (status == -EPIPE or status == -ECONNRESET):
                 can_repeat = False
                 self.close()
@@ -519,6 +534,7 @@ cdef class Channel:
             self.stream_failed(status)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         self.stream_state = STREAM_SENT
+        self.stream_len += size
         return 0
 
     def break_stream(self):
@@ -643,8 +659,14 @@ cdef class Channel:
             self.n_sent = out.sent
             if status != -EINTR and status != -EAGAIN:
                 return status
-            PyErr_CheckSignals()   # its handler runs, then the write goes on
-            self.refuse_inherited()
+            try:
+                PyErr_CheckSignals()   # its handler runs, then the write goes on
+                self.refuse_inherited()
+            except BaseException:
+                # Nobody can complete half a piece of a stream: cut off, so that it shows.
+                if out.sent and (self.stream_state == STREAM_BEGUN or self.stream_state == STREAM_SENT):
+                    self.break_stream()
+                raise
 
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1:
         """Bytes received into `into`, and beyond it into `incoming`; or a status."""

@@ -113,6 +113,7 @@ class _Collected:
     """Stands in for the Channel where no server is: keeps what would have been sent."""
 
     stream_state = NONE
+    stream_len = 0
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
@@ -124,6 +125,7 @@ class _Collected:
     def write_chunk(self, data: "Chunk") -> int:
         self.chunks.append(data.encode() if isinstance(data, str) else bytes(data))
         self.stream_state = SENT
+        self.stream_len += len(self.chunks[-1])
         return len(self.chunks[-1])
 
     def end_stream(self, trailers: bytes = b"") -> "tuple[int, bytes]":
@@ -165,7 +167,6 @@ class ResponseStream:
         self._is_begun = False
         self._answer: tuple[int, bytes] | None = None
         self.is_closed = False
-        self.sent_len = 0
 
     def write(self, data: "Chunk | HttpStream") -> int:
         """Sends one chunk; it is on its way when this returns, and this blocks while the receiver is slow.
@@ -243,9 +244,11 @@ class ResponseStream:
     def _send(self, data: "Chunk") -> int:
         if not self._is_begun:
             self._begin()
-        n = self._channel.write_chunk(data)
-        self.sent_len += n
-        return n
+        return self._channel.write_chunk(data)
+
+    @property
+    def sent_len(self) -> int:
+        return self._channel.stream_len
 
     def _stop(self) -> None:
         if self._waiting is not None:
@@ -422,8 +425,18 @@ def _write_all(stream: ResponseStream, body: "Any") -> None:
     elif isinstance(body, dict) or not hasattr(type(body), "__iter__"):
         raise TypeError(f"a streamed result is an iterable of bytes or str, not {type(body).__name__}")
     try:
-        for chunk in body:
+        chunks = iter(body)
+        for chunk in chunks:
             stream.write(chunk)
+            if stream._waiting is None and stream._is_begun:
+                break
+        # The same for the rest, without what was settled by the first: small chunks cost little else than their write.
+        send = stream._channel.write_chunk
+        for chunk in chunks:
+            if type(chunk) is bytes and not stream.is_closed:
+                send(chunk)
+            else:
+                stream.write(chunk)
     finally:
         if hasattr(body, "close"):
             body.close()
