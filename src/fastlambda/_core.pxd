@@ -65,6 +65,7 @@ cdef extern from "net.h" nogil:
         int at
         size_t sent
         uint64_t give_up_ns
+    int NET_FIRST_PAUSE_MS, NET_LAST_PAUSE_MS
     int net_connect(const char *host, const char *port) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
     int net_wait_readable(int fd, int timeout_ms) noexcept

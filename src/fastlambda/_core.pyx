@@ -673,7 +673,7 @@ cdef class Channel:
         cdef ssize_t n
         cdef char *spill = NULL
         cdef size_t spill_len = 0
-        cdef int fd = self.fd
+        cdef int fd = self.fd, pause_ms = NET_FIRST_PAUSE_MS
         if with_spill:
             check(buffer_reserve(&self.incoming, SPILL_ROOM), "receiving from", self)
             spill = self.incoming.data + self.incoming.end
@@ -683,10 +683,17 @@ cdef class Channel:
                 n = net_recv_some(fd, into, len, spill, spill_len)
             if n != -EINTR and n != -EAGAIN:
                 break
-            # SIGTERM or Ctrl-C is handled here, then we wait again.  EAGAIN: the regular look at signals that came just
-            # before the call slept (NET_LOOK_UP_MS), and no limit on how long we wait.
+            # SIGTERM or Ctrl-C is handled here, then we wait again.  EAGAIN: a look at signals that came just before the
+            # call slept (NET_LOOK_UP_MS), and no limit on how long we wait.
             PyErr_CheckSignals()
             self.refuse_inherited()   # a handler may fork
+            if n == -EAGAIN:
+                # Longer and longer pauses: an idle process must not wake ten times a second.
+                with nogil:
+                    net_wait_readable(fd, pause_ms)
+                PyErr_CheckSignals()
+                self.refuse_inherited()
+                pause_ms = min(2 * pause_ms, NET_LAST_PAUSE_MS)
         if n > <ssize_t>len:
             buffer_commit(&self.incoming, n - len)
             n = len

@@ -334,12 +334,16 @@ def test_an_idle_process_wakes_at_most_once_a_second(functions: dict[str, LocalF
     function = functions[PLAIN]
     function.ask("state")
     tasks = Path(f"/proc/{function.process.pid}/task")
-    (guard,) = [task for task in tasks.iterdir() if task.name != str(function.process.pid)]
+    assert len(list(tasks.iterdir())) == 2, "the loop and the guard"
 
     def wakes() -> int:
-        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (guard / "status").read_text(), re.M)[1])  # type: ignore[index]
+        found = [
+            re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (t / "status").read_text(), re.M) for t in tasks.iterdir()
+        ]
+        return sum(int(match[1]) for match in found if match)
 
-    time.sleep(0.1)  # the thread goes to sleep after the event
+    time.sleep(1)  # the guard goes to sleep after the event, and the loop has looked for a signal that came late
     before, since = wakes(), time.monotonic()
-    time.sleep(2.5)
-    assert wakes() - before <= time.monotonic() - since + 1
+    time.sleep(4)
+    # The guard once a second, and the loop's ever longer pauses: one or two here.
+    assert wakes() - before <= time.monotonic() - since + 3

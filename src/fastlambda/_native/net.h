@@ -23,6 +23,10 @@ struct net_out {
 
 /* A signal that comes just before recv(2) sleeps does not wake it; its handler then waits no longer than this. */
 #define NET_LOOK_UP_MS 100
+/* After that one look an idle reader sleeps longer and longer: each further sleep can miss a signal again only in the
+ * instant in which it begins. */
+#define NET_FIRST_PAUSE_MS 1000
+#define NET_LAST_PAUSE_MS 60000
 /* How long a peer that speaks before we have finished, and takes nothing more, may think about it. */
 #define NET_STALL_MS 2000
 
