@@ -272,6 +272,7 @@ cdef class Channel:
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1
     cdef ssize_t send_out(self, net_out *out) except? -1
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1
+    cdef int sleep_until_readable(self) except -1
     cdef ssize_t fill(self) except? -1
     cdef ssize_t read_head(self) except? -1
     cdef bytes read_answer(self, bint wants_fields, bint is_get)

@@ -673,7 +673,7 @@ cdef class Channel:
         cdef ssize_t n
         cdef char *spill = NULL
         cdef size_t spill_len = 0
-        cdef int fd = self.fd, pause_ms = NET_FIRST_PAUSE_MS
+        cdef int fd = self.fd
         if with_spill:
             check(buffer_reserve(&self.incoming, SPILL_ROOM), "receiving from", self)
             spill = self.incoming.data + self.incoming.end
@@ -688,16 +688,24 @@ cdef class Channel:
             PyErr_CheckSignals()
             self.refuse_inherited()   # a handler may fork
             if n == -EAGAIN:
-                # Longer and longer pauses: an idle process must not wake ten times a second.
-                with nogil:
-                    net_wait_readable(fd, pause_ms)
-                PyErr_CheckSignals()
-                self.refuse_inherited()
-                pause_ms = min(2 * pause_ms, NET_LAST_PAUSE_MS)
+                self.sleep_until_readable()
         if n > <ssize_t>len:
             buffer_commit(&self.incoming, n - len)
             n = len
         return n
+
+    cdef int sleep_until_readable(self) except -1:
+        """Waits in longer and longer pauses: an idle process must not wake ten times a second."""
+        cdef int ready = 0, fd = self.fd, pause_ms = NET_FIRST_PAUSE_MS
+        while ready == 0:
+            with nogil:
+                ready = net_wait_readable(fd, pause_ms)
+            PyErr_CheckSignals()
+            self.refuse_inherited()
+            if ready == -EINTR:
+                ready = 0
+            pause_ms = min(2 * pause_ms, NET_LAST_PAUSE_MS)
+        return 0
 
     cdef ssize_t fill(self) except? -1:
         """Receives some bytes at the end of `incoming`."""
