@@ -1855,7 +1855,7 @@ def main(list argv=None):
                 runtime.call = load_handler(target)
                 start = getattr(runtime.call, "fastlambda_start", None)
                 if start is not None:
-                    start()    # a web application's start-up belongs to init
+                    start(runtime)    # a web application's start-up belongs to init
             except BaseException as exc:
                 from fastlambda.errors import fail_init
                 fail_init(runtime.channel, exc)

@@ -7,10 +7,11 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from http_events import FORMATS, Http, alb, alb_multi, buffered, function_url, rest
+from http_events import FORMATS, Http, alb, alb_multi, buffered, function_url, rest, streamed
 from support import ACCEPTED, PATIENCE, ScriptedServer, event_answer, read_request
 
 from fastlambda import Config, Context
@@ -18,6 +19,7 @@ from fastlambda._core import Invocation, Runtime
 from fastlambda.errors import UnmarshalError, UsageError
 from fastlambda.http import asgi, wsgi
 from fastlambda.http.events import request_of, response_of
+from fastlambda.local.process import Function
 
 
 def context() -> Context:
@@ -287,3 +289,25 @@ def test_a_streamed_response_that_fails_in_its_middle_ends_with_trailers(kind: s
     if kind == "asgi":
         handler.close()
     assert b"4\r\nhalf\r\n0\r\nLambda-Runtime-Function-Error-Type: ValueError\r\n" in received
+
+
+@pytest.mark.parametrize("form", ["handler", "streaming_handler"])
+def test_the_deadline_cancels_a_request_and_the_process_goes_on(form: str) -> None:
+    def ask(path: str) -> Any:
+        return function.invoke(json.dumps(function_url(Http("GET", path))).encode()).result
+
+    def text() -> str:
+        body: bytes = ask("/").body
+        outcome = streamed(body) if form == "streaming_handler" else buffered(json.loads(body))
+        return outcome.body.decode()
+
+    more = {"FASTLAMBDA_TIMEOUT_MARGIN_MS": "1000", "FASTLAMBDA_TIMEOUT_LAST_MS": "500"}
+    with Function(f"hanging_app.{form}", cwd=Path(__file__).parent, timeout_s=2, env=more) as function:
+        pid, _, cancelled = text().partition(" ")
+        assert cancelled == ""
+        for path in ("/wait", "/block", "/half"):
+            result = ask(path)
+            assert result.error["errorType"] == "Runtime.InvocationTimeout"
+            assert "sleep(3600)" in "".join(result.error["stackTrace"])
+        assert result.streamed == (form == "streaming_handler")
+        assert text() == f"{pid} wait,half"

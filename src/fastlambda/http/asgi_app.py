@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fastlambda import Context
+    from fastlambda._core import Runtime
     from fastlambda.streams import ResponseStream
 
     App = Callable[[dict[str, Any], Any, Any], Any]
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 # Background work ends this long before the deadline: its clean-up needs time too.
 BACKGROUND_MARGIN_MS = 300
+# A cancelled request has this long for its clean-up: the deadline is near.
+CANCEL_S = 0.05
 
 
 def asgi(
@@ -74,8 +77,14 @@ class AsgiHandler:
         self.loop = Loop()
         self.lifespan = None if lifespan == "off" else Lifespan(app, lifespan == "on")
 
-    def fastlambda_start(self) -> None:
-        """Runs the application's start-up, once; called by the runtime before the first event is asked for."""
+    def fastlambda_start(self, runtime: "Runtime | None" = None) -> None:
+        """Runs the application's start-up, once; called by the runtime before the first event is asked for.
+
+        Args:
+            runtime: whose guard cancels a request that takes too long; None: the one told before, if any.
+        """
+        if runtime is not None:
+            self.loop.runtime = runtime
         if self.lifespan is not None and not self.lifespan.is_started:
             self.loop.wait(self.lifespan.start())
             if self.lifespan.is_running:
@@ -198,7 +207,9 @@ class Cycle:
             await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             task.cancel()
-            await asyncio.wait({task}, timeout=1)
+            await asyncio.wait({task}, timeout=CANCEL_S)
+            if task.cancelled():
+                task.result()  # raises, and its stack says where the application was
             raise
         finally:
             over.cancel()
