@@ -5,10 +5,9 @@ A command is a list; {python}, {handler}, {bin} (the compiled C programs) and {p
 
 from dataclasses import dataclass, field
 
-# The starts of fastlambda.  MODULE is what the documentation tells a container image to use; FASTEST is the form of the
-# layer's wrapper.
+# The starts of fastlambda.  MODULE is what one types; FASTEST is the entry point of images and bootstraps (deploy/).
 MODULE = ["{python}", "-m", "fastlambda", "{handler}"]
-FASTEST = ["{python}", "-c", "from fastlambda._core import main; main()", "{handler}"]
+FASTEST = ["{python}", "-c", "import fastlambda; fastlambda.main()", "{handler}"]
 
 FLOOR = "C client"
 AWS = "awslambdaric"

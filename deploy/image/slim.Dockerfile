@@ -13,5 +13,5 @@ FROM python:3.13-slim
 COPY --from=build /function /var/task
 WORKDIR /var/task
 ENV PYTHONPATH=/var/task
-ENTRYPOINT ["/usr/local/bin/python", "-m", "fastlambda"]
+ENTRYPOINT ["/usr/local/bin/python", "-c", "import fastlambda; fastlambda.main()"]
 CMD ["app.handler"]

@@ -7,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastlambda._core import Config as Config
     from fastlambda._core import Context as Context
+    from fastlambda._core import main as main
     from fastlambda._version import __version__ as __version__
     from fastlambda.errors import InvocationTimeout as InvocationTimeout
     from fastlambda.errors import MemoryExhausted as MemoryExhausted
@@ -43,6 +44,7 @@ _ROOMS = {
     "exec": "runner",
     "exec_async": "runner",
     "exec_test": "runner",
+    "main": "_core",
     "streaming": "streams",
 }
 __all__ = [name for name in _ROOMS if name != "exec"]

@@ -31,7 +31,7 @@ import sys
 def handler(event, context):
     return sorted(sys.modules)
 """
-START = "from fastlambda._core import main; main()"
+START = "import fastlambda; fastlambda.main()"
 
 
 @pytest.mark.parametrize("form", [["-m", "fastlambda"], ["-c", START]], ids=["-m", "-c"])
