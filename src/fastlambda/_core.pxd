@@ -367,6 +367,7 @@ cdef class Runtime:
     cpdef int answer(self, Invocation inv, payload, bint with_next=*) except -1
     cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1
     cpdef int fail(self, Invocation inv, exc) except -1
+    cdef int fail_bare(self, Invocation inv, exc) except -1
     cpdef int publish_trace(self, Invocation inv) except -1
     cdef int arm(self, Invocation inv) except -1
     cdef int open_guard(self) except -1

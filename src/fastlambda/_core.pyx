@@ -1511,8 +1511,11 @@ cdef class Runtime:
                 if isinstance(exc, SystemExit):
                     raise exc
                 return 0
-        from fastlambda.errors import ErrorReport, refused
-        report = ErrorReport(exc, inv.request_id or "")
+        try:
+            from fastlambda.errors import ErrorReport, refused
+            report = ErrorReport(exc, inv.request_id or "")
+        except (OSError, ImportError, MemoryError):
+            return self.fail_bare(inv, exc)
         report.log()
         http_status, body = self.channel.post_error(inv, report.body, report.headers)
         if http_status == 431:
@@ -1524,6 +1527,15 @@ cdef class Runtime:
         if self.after is not None:
             self.after()
         return 0
+
+    cdef int fail_bare(self, Invocation inv, exc) except -1:
+        """Posts an error where no file can be opened, or no memory is left, to tell it better; then the loop ends."""
+        kind = "".join([c for c in type(exc).__name__ if c.isalnum() and c.isascii()])
+        text = "".join([c if " " <= c <= "~" and c not in '"\\' else "?" for c in str(exc)[:1000]])
+        self.channel.post_error(
+            inv, f'{{"errorMessage": "{text}", "errorType": "{kind}", "stackTrace": []}}'.encode(),
+            f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {kind}\r\n".encode())
+        raise exc
 
     # -- the guard: who answers, and what interrupts (docs/guard.md) --------------------------------------------------
 
@@ -1861,7 +1873,10 @@ def main(list argv=None):
                 fail_init(runtime.channel, exc)
         runtime.serve()
     except Exception as exc:
-        from fastlambda.errors import leave
+        try:
+            from fastlambda.errors import leave
+        except OSError:
+            raise exc   # no descriptor is left to open errors.py with: the traceback tells it
         leave(exc)
 
 
