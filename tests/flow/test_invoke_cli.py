@@ -239,6 +239,8 @@ def test_an_interrupt_ends_the_function_and_the_command(project):
         env=clean_env(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A run in the background ignores Ctrl-C, and so would all it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
         line = b""
