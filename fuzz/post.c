@@ -27,7 +27,7 @@ static int unhex(char c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rapi_base base = {COMMON, sizeof COMMON - 1};
+    struct rapi_base base = {COMMON, sizeof COMMON - 1, "", 0};
     struct buffer out = {NULL, 0, 0, 0};
     struct http1_span id, invocation_id, headers = {NULL, 0};
     char *id_bytes, *invocation_bytes, expected[64];
@@ -65,6 +65,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!is_safe)
         invocation_id.len = 0; /* refused by the Channel */
 
+    if (data[2] & 32) { /* a path before the Runtime API's own */
+        base.prefix = "/.rt";
+        base.prefix_len = 4;
+    }
     if (data[2] & 8) /* what is in the buffer stays in front */
         CLAIM(buffer_append(&out, "before", 6) == 0);
     if (data[2] & 16) { /* a buffer that slid */
@@ -76,7 +80,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     at = buffer_head(&out) + before;
     end = buffer_head(&out) + buffer_len(&out);
-    at = take(at, end, "POST /2018-06-01/runtime/invocation/");
+    at = take(at, end, "POST ");
+    if (base.prefix_len)
+        at = take(at, end, "/.rt");
+    at = take(at, end, "/2018-06-01/runtime/invocation/");
     for (i = 0; i < id.len; i++) {
         CLAIM(at < end);
         if (*at == '%') {

@@ -226,3 +226,25 @@ def test_the_fuzzers_corpus_reads_as_h11_reads_it(path: Path, feeder: Feeder) ->
         points = random.Random(seed).choices(range(400), k=seed * 3)
         native = through_channel(feeder, cut(data, points), None)
         assert native == through_channel(feeder, cut(data, points), "h11"), f"cut by seed {seed}"
+
+
+HANDOVERS = {
+    "before the first chunk": b"5;a\r\nhello\r\n0\r\n\r\n",
+    "before a later chunk": b"2\r\nhe\r\n3;a\r\nllo\r\n0\r\n\r\n",
+    "before a later chunk, several read": b"1\r\nh\r\n1\r\ne\r\n003;a\r\nllo\r\n0\r\n\r\n",
+    "before the last chunk": b"5\r\nhello\r\n0;a\r\n\r\n",
+    "before trailers": b"5\r\nhello\r\n0\r\nA: b\r\n\r\n",
+    "before trailers of an empty body": b"0\r\nA: b\r\n\r\n",
+    "no line end after a chunk, what follows would be one": b"5\r\nhello0\r\n\r\n",
+    "a line feed after a chunk": b"5\r\nhello\n0\r\n\r\n",
+    "a carriage return after a chunk, then a size": b"5\r\nhello\r0\r\n\r\n",
+    "two line ends after a chunk": b"5\r\nhello\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", HANDOVERS)
+def test_a_decline_in_mid_stream_goes_on_where_it_was(name: str, feeder: Feeder) -> None:
+    data = b"HTTP/1.1 200 OK\r\n" + ID + b"Transfer-Encoding: chunked\r\n\r\n" + HANDOVERS[name]
+    expected = through_channel(feeder, [data], "h11")
+    for at in range(len(data) - len(HANDOVERS[name]) - 2, len(data)):
+        assert through_channel(feeder, [data[:at], data[at:]], None) == expected, f"cut at {at}"
