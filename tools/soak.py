@@ -178,17 +178,24 @@ def main() -> int:
     endpoint = Endpoint()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FASTLAMBDA_", "PYTHON", "_"))}
     env |= {"AWS_LAMBDA_RUNTIME_API": endpoint.address, "LAMBDA_TASK_ROOT": str(folder), "PYTHONHASHSEED": "0"}
+    env["PYTHONPATH"] = str(ROOT / "src")
     env |= {"FASTLAMBDA_HTTP": "h11"} if options.http == "h11" else {}
     env |= {"FASTLAMBDA_PIPELINE": "1"} if options.pipeline else {}
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fastlambda", "soaked.handler"], env=env, stdin=quiet, stdout=quiet, stderr=quiet
-    )
+    said = folder / f"stderr-{os.getpid()}.txt"  # a line for each refused result
+    with said.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fastlambda", "soaked.handler"], env=env, stdin=quiet, stdout=quiet, stderr=err
+        )
     try:
         return soak(endpoint, process.pid, options)
+    except (OSError, SystemExit):
+        print(f"the process: {process.poll()}; its last words: {said.read_text()[-2000:]}", file=sys.stderr)
+        raise
     finally:
         process.kill()
         process.wait()
+        said.unlink()
 
 
 def soak(endpoint: Endpoint, pid: int, options: argparse.Namespace) -> int:
