@@ -348,7 +348,7 @@ cdef class Runtime:
     cdef public object task       # the asyncio task that the handler runs in; None: it runs in none
     cdef object interruption      # what the guard's signal has raised
     cdef bint must_check_memory   # MemoryExhausted was posted: is there room for another?
-    cdef str refused_id           # of the invocation whose result was just refused
+    cdef str refused_id           # of the attempt whose result was just refused
     cdef readonly Invocation invocation   # the one under way, or the last one
     # Between invocations.
     cdef public object after      # called once a report has been accepted; None: nothing to call

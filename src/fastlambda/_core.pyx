@@ -1439,15 +1439,18 @@ cdef class Runtime:
         return inv
 
     cdef Invocation settle_refused(self, Invocation inv):
-        """After a refused result the server hands out the same event again: it is failed, never run a second time."""
+        """After a refused result the server hands out the same event again: it is failed, never run a second time.
+
+        Another attempt at the same asynchronous event has an invocation id of its own, where the server sends one.
+        """
         from fastlambda.errors import ResponseRefused
         for _ in range(2):
-            if inv.request_id != self.refused_id:
+            if (inv.text(RAPI_INVOCATION_ID) or inv.request_id) != self.refused_id:
                 break
             self.fail(inv, ResponseRefused("The result of this invocation was refused by the Runtime API"))
             inv = self.channel.next()
         else:
-            if inv.request_id == self.refused_id:
+            if (inv.text(RAPI_INVOCATION_ID) or inv.request_id) == self.refused_id:
                 protocol_error(f"the Runtime API at {self.channel.runtime_api} hands out invocation {inv.request_id} "
                                "again and again, and refuses its result")
         self.refused_id = None
@@ -1490,7 +1493,7 @@ cdef class Runtime:
         if http_status // 100 != 2:   # 202; other servers than AWS's say 200
             from fastlambda.errors import refused
             if http_status not in (410, 413):   # with these the server has finished it
-                self.refused_id = inv.request_id
+                self.refused_id = inv.text(RAPI_INVOCATION_ID) or inv.request_id
             refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()
         if self.after is not None:

@@ -21,6 +21,20 @@ def listens_to_sigterm(event, context):
     return event
 
 
+def signals_another_thread(event, context):
+    """A thread waits for the file that the event names, and then has SIGTERM delivered to itself."""
+    import threading
+    import time
+
+    def wait():
+        while not os.path.exists(event):
+            time.sleep(0.01)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, on_term)
+    threading.Thread(target=wait, daemon=True).start()
+
+
 TICKS = 0
 
 

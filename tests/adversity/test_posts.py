@@ -77,6 +77,23 @@ def test_a_refused_result_is_told_and_its_event_never_runs_again(
     assert f"POST invocation/a/response at {server.address} was answered with {status}" in capfd.readouterr().err
 
 
+def test_another_attempt_at_a_refused_event_runs(http_mode: str) -> None:
+    """The request id is the same, the invocation id is not."""
+
+    def script(connection: socket.socket) -> None:
+        peer = Peer(connection)
+        for attempt, answer in (("x", answer_with(b"400 No")), ("y", ACCEPTED)):
+            peer.expect(NEXT)
+            peer.send(event_answer(b"1", "a", [f"Lambda-Runtime-Invocation-Id: {attempt}"]))
+            peer.expect(RESPONSE % b"a")
+            peer.send(answer)
+
+    seen: list[object] = []
+    with ScriptedServer(script) as server:
+        runtime(server, http_mode, seen.append).serve(2)
+    assert seen == [1, 1]
+
+
 @pytest.mark.parametrize("status", [410, 413])
 def test_a_result_that_the_server_has_finished_is_told_and_not_posted_again(
     status: int, http_mode: str, capfd: pytest.CaptureFixture[str]
