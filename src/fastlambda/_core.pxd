@@ -69,6 +69,7 @@ cdef extern from "net.h" nogil:
     int net_connect(const char *host, const char *port) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
     int net_wait_readable(int fd, int timeout_ms) noexcept
+    int net_send_now(int fd, net_out *out) noexcept
     int net_send_watching(int fd, net_out *out) noexcept
     ssize_t net_unacknowledged(int fd) noexcept
     ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len) noexcept

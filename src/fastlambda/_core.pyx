@@ -653,6 +653,11 @@ cdef class Channel:
         cdef int status, fd = self.fd
         self.refuse_inherited()
         out.give_up_ns = 0
+        # Mostly the kernel takes all of it at once: nothing waits then, and the interpreter's lock is not given up.
+        status = net_send_now(fd, out)
+        self.n_sent = out.sent
+        if status != -EINTR and status != -EAGAIN:
+            return status
         while True:
             with nogil:
                 status = net_send_watching(fd, out)

@@ -167,6 +167,15 @@ static int wait_for_room(int fd, struct net_out *out)
     return 0;
 }
 
+int net_send_now(int fd, struct net_out *out)
+{
+    int status = out->at == out->n ? 0 : send_more(fd, out, MSG_DONTWAIT);
+
+    if (status == -EWOULDBLOCK)
+        return -EAGAIN;
+    return status == 0 && out->at < out->n ? -EAGAIN : status;
+}
+
 int net_send_watching(int fd, struct net_out *out)
 {
     int status;

@@ -40,6 +40,10 @@ void net_out_add(struct net_out *out, const void *bytes, size_t len);
 /* 0 when everything is written; else a negated errno (-EINTR: call again to go on). */
 int net_send_all(int fd, struct net_out *out);
 
+/* What the kernel takes at once: 0 when that is everything, -EAGAIN when it is not, or another negated errno.  Never
+ * waits, so a caller may keep the interpreter's lock. */
+int net_send_now(int fd, struct net_out *out);
+
 /* The same in steps: -EAGAIN after each part that is written and after NET_LOOK_UP_MS without room, so that signals can be
  * looked at; call again.  A peer that answers before it has read everything, and reads no more, would block a writer for
  * ever: then this says -EPIPE, as if the peer had closed. */
