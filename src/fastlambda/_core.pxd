@@ -314,6 +314,7 @@ cdef class Codec:
     cdef readonly Py_ssize_t rented
 
     cpdef int buy(self) except -1
+    cdef int pay_rent(self, Py_ssize_t size) noexcept
     cpdef int settle(self) except -1
     cpdef int look_around(self) except -1
     cpdef object decode(self, bytes body)
