@@ -328,6 +328,34 @@ def test_one_document_that_costs_more_than_the_import_buys_at_once():
     assert codec.name == "orjson"
 
 
+BUDGET = 3 * 1024 * 1024
+FREE = 192  # bytes of a document that cost nothing (docs/json.md)
+
+
+def test_documents_that_are_as_quick_without_orjson_never_buy_it():
+    """Six times as many bytes as the budget, half read and half written."""
+    codec = Codec()
+    body = b'"' + b"x" * (FREE - 2) + b'"'
+    for _ in range(3 * BUDGET // FREE):
+        codec.encode(codec.decode(body))
+        codec.settle()
+    assert (codec.name, codec.rented) == ("stdlib", 0)
+
+
+@pytest.mark.parametrize("excess", [64, 1024])
+def test_a_larger_document_pays_for_what_is_over_the_free_bytes(excess):
+    codec = Codec()
+    body = b'"' + b"x" * (FREE + excess - 2) + b'"'
+    n_free = BUDGET // (2 * excess)
+    for _ in range(n_free):
+        codec.encode(codec.decode(body))
+        codec.settle()
+    assert (codec.name, codec.rented) == ("stdlib", BUDGET)
+    codec.decode(body)
+    codec.settle()
+    assert codec.name == "orjson"
+
+
 def test_stdlib_never_buys_and_orjson_does_at_once():
     assert Codec("orjson").name == "orjson"
     codec = Codec("stdlib", budget=0)
