@@ -65,10 +65,10 @@ cdef extern from "net.h" nogil:
         int at
         size_t sent
         uint64_t give_up_ns
-    int NET_FIRST_PAUSE_MS, NET_LAST_PAUSE_MS
+    int NET_PAUSE_MS
     int net_connect(const char *host, const char *port) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
-    int net_wait_readable(int fd, int timeout_ms) noexcept
+    int net_wait_readable(int fd, int wake_fd, int timeout_ms) noexcept
     int net_send_now(int fd, net_out *out) noexcept
     int net_send_watching(int fd, net_out *out) noexcept
     ssize_t net_unacknowledged(int fd) noexcept
@@ -354,7 +354,6 @@ cdef class Runtime:
     cdef readonly Invocation invocation   # the one under way, or the last one
     # Between invocations.
     cdef public object after      # called once a report has been accepted; None: nothing to call
-    cdef public object waker      # waits for a descriptor, and no signal gets lost; None: nobody cares for signals
     cdef public bint is_guest     # inside an event loop of the user's, whose business signals are
     cdef public bint is_stopping  # SIGTERM came: no further poll
     cdef readonly bint is_polling

@@ -244,7 +244,6 @@ class Runtime:
     codec: Codec
     invocation: Invocation | None
     after: Callable[[], None] | None
-    waker: Callable[[int], None] | None
     is_guest: bool
     is_stopping: bool
     is_polling: bool

@@ -509,7 +509,7 @@ cdef class Channel:
         cdef bint can_repeat = self.stream_state == STREAM_BEGUN and self.fd >= 0
         if self.stream_state != STREAM_BEGUN and self.stream_state != STREAM_SENT:
             self.stream_failed(-EPIPE)
-        if can_repeat and net_wait_readable(self.fd, 0) > 0:
+        if can_repeat and net_wait_readable(self.fd, -1, 0) > 0:
             self.close()    # nothing was asked, so this is its end
         while True:
             if self.fd < 0:
@@ -689,7 +689,7 @@ cdef class Channel:
             if n != -EINTR and n != -EAGAIN:
                 break
             # SIGTERM or Ctrl-C is handled here, then we wait again.  EAGAIN: a look at signals that came just before the
-            # call slept (NET_LOOK_UP_MS), and no limit on how long we wait.
+            # call slept (NET_LOOK_UP_MS), and no limit on how long we wait: the process is idle now.
             PyErr_CheckSignals()
             self.refuse_inherited()   # a handler may fork
             if n == -EAGAIN:
@@ -700,16 +700,39 @@ cdef class Channel:
         return n
 
     cdef int sleep_until_readable(self) except -1:
-        """Waits in longer and longer pauses: an idle process must not wake ten times a second."""
-        cdef int ready = 0, fd = self.fd, pause_ms = NET_FIRST_PAUSE_MS
-        while ready == 0:
-            with nogil:
-                ready = net_wait_readable(fd, pause_ms)
-            PyErr_CheckSignals()
+        """Waits for bytes, for hours if need be; a signal's handler runs when the signal comes.
+
+        A signal that comes just before a system call sleeps does not wake it, nor does one that the kernel gives to
+        another thread.  So the interpreter's own handler, in C, writes to a pipe that is waited for, too.  Only an
+        idle process has it.  Where it cannot be had (no descriptor is left, the function has such a pipe, this is not
+        the main thread) the wait ends now and then.
+        """
+        from _signal import set_wakeup_fd
+        from os import pipe, set_blocking
+        cdef int ready, fd = self.fd, wake_end = -1, signal_end = -1, timeout_ms = NET_PAUSE_MS
+        try:
+            wake_end, signal_end = pipe()
+            set_blocking(signal_end, False)
+            others = set_wakeup_fd(signal_end)
+            if others == -1:
+                timeout_ms = -1
+            else:
+                set_wakeup_fd(others)
+        except (OSError, ValueError):
+            pass
+        try:
+            PyErr_CheckSignals()          # what came before the pipe was there
             self.refuse_inherited()
-            if ready == -EINTR:
-                ready = 0
-            pause_ms = min(2 * pause_ms, NET_LAST_PAUSE_MS)
+            with nogil:
+                ready = net_wait_readable(fd, wake_end, timeout_ms)
+            if ready == 0 or ready == -EINTR:
+                PyErr_CheckSignals()
+                self.refuse_inherited()
+        finally:
+            if timeout_ms < 0:
+                set_wakeup_fd(-1)
+            net_close(wake_end)
+            net_close(signal_end)
         return 0
 
     cdef ssize_t fill(self) except? -1:
@@ -1438,10 +1461,6 @@ cdef class Runtime:
         if self.must_check_memory:
             self.leave_memory()
         self.is_polling = True
-        if self.waker is not None:
-            self.channel.start_next()
-            if self.channel.fd >= 0:
-                self.waker(self.channel.fd)
         inv = self.channel.next()
         self.is_polling = False
         if self.refused_id is not None:

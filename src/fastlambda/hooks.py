@@ -154,33 +154,6 @@ def _catch_sigterm(runtime: "Runtime") -> None:
         _signal.signal(SIGTERM, stop)
     except ValueError:
         return  # not in the main thread: whoever runs the loop there has the signals
-    runtime.waker = _waker()
-
-
-def _waker() -> "Callable[[int], None]":
-    """A wait for a descriptor that a signal always ends.
-
-    A signal between the last look for signals and the system call that waits would otherwise be seen at the next
-    event, perhaps hours later.  The interpreter's own handler writes to a pipe, which is waited for, too.
-    """
-    import _signal
-    import select
-    from os import pipe, read, set_blocking
-
-    wake_end, signal_end = pipe()
-    set_blocking(wake_end, False)
-    set_blocking(signal_end, False)
-    _signal.set_wakeup_fd(signal_end, warn_on_full_buffer=False)
-
-    def wait(fd: int) -> None:
-        waiting = select.poll()
-        waiting.register(fd, select.POLLIN)
-        waiting.register(wake_end, select.POLLIN)
-        for ready, _ in waiting.poll():
-            if ready == wake_end:
-                read(wake_end, 4096)
-
-    return wait
 
 
 def _register_extension(runtime_api: str) -> None:

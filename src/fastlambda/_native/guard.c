@@ -807,7 +807,7 @@ static int send_last_word(struct guard *g, int fd, uint64_t until)
     status = net_send_all(fd, &out);
     if (status)
         return status;
-    status = net_wait_readable(fd, ms_until(until));
+    status = net_wait_readable(fd, -1, ms_until(until));
     if (status <= 0)
         return status; /* sent; what became of it cannot be known */
     n = net_recv_some(fd, answer, sizeof answer, NULL, 0);

@@ -223,12 +223,12 @@ ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_
     return n < 0 ? -errno : n;
 }
 
-int net_wait_readable(int fd, int timeout_ms)
+int net_wait_readable(int fd, int wake_fd, int timeout_ms)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    int n = poll(&p, 1, timeout_ms);
+    struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
+    int n = poll(p, 2, timeout_ms); /* one that is -1 is passed over */
 
-    return n < 0 ? -errno : n > 0;
+    return n < 0 ? -errno : p[0].revents != 0;
 }
 
 void net_close(int fd)

@@ -23,10 +23,8 @@ struct net_out {
 
 /* A signal that comes just before recv(2) sleeps does not wake it; its handler then waits no longer than this. */
 #define NET_LOOK_UP_MS 100
-/* After that one look an idle reader sleeps longer and longer: each further sleep can miss a signal again only in the
- * instant in which it begins. */
-#define NET_FIRST_PAUSE_MS 1000
-#define NET_LAST_PAUSE_MS 60000
+/* How long an idle reader sleeps that nothing but its own thread's signals can wake. */
+#define NET_PAUSE_MS 1000
 /* How long a peer that speaks before we have finished, and takes nothing more, may think about it. */
 #define NET_STALL_MS 2000
 
@@ -57,8 +55,9 @@ ssize_t net_unacknowledged(int fd);
  * `spill`, what does not fit in `into` goes there. */
 ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len);
 
-/* 1 when bytes (or an end of stream) can be read within `timeout_ms`, 0 when not, or a negated errno. */
-int net_wait_readable(int fd, int timeout_ms);
+/* 1 when bytes (or an end of stream) can be read within `timeout_ms` (-1: no limit), 0 when not, or a negated errno.  Bytes
+ * at `wake_fd` (-1: none) end the wait, too. */
+int net_wait_readable(int fd, int wake_fd, int timeout_ms);
 
 /* Closes; -1 is allowed and does nothing. */
 void net_close(int fd);
