@@ -1,6 +1,6 @@
-/* Keeps Cython's stable-ABI start-up from importing what only its rarer features need.
+/* What Cython's stable-ABI code does and we do without.  Included before everything else (-include in setup.py).
  *
- * Included before everything else (-include in setup.py).  In a stable-ABI build, Cython 3.3 imports `inspect` to learn
+ * Imports for its rarer features.  In a stable-ABI build, Cython 3.3 imports `inspect` to learn
  * seven constants and `collections.abc` for two type flags that only `match` statements use: together over 28 ms, more than
  * the whole start of the interpreter (CPython 3.11, `-X importtime`).  The constants have been the same since CPython 3.6
  * and are part of the `inspect` module's documentation; this extension has no `match` statement.
@@ -26,5 +26,16 @@
 #define FASTLAMBDA_DIET_TP_void __attribute__((unused)) fastlambda_diet_tp(void)
 /* Its seven calls vanish with the constants above. */
 #define __Pyx_init_co_variable(a, b, c) __attribute__((unused)) fastlambda_diet_one(a, b, c)
+
+/* No frame of this extension in a traceback: for each, Cython would compile a line of Python when an error passes, and its
+ * line numbers are a twelfth of the file.  A debug build has them.  The call, whose second argument is a variable of
+ * Cython's, does nothing; the prototype and the definition, where it is "int c_line", get another name.
+ */
+#ifndef FASTLAMBDA_DEBUG
+#define __Pyx_AddTraceback(name, c_line, py_line, file) FASTLAMBDA_DIET_TRACE_##c_line)
+#define FASTLAMBDA_DIET_TRACE___pyx_clineno ((void)0
+#define FASTLAMBDA_DIET_TRACE_int \
+    __attribute__((unused)) fastlambda_diet_trace(const char *funcname, int py_line, const char *filename, int
+#endif
 
 #endif
