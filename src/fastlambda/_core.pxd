@@ -154,6 +154,7 @@ cdef extern from "guard.h" nogil:
     int guard_answer(guard_slot *slot) noexcept
     int guard_stream_write(guard_slot *slot) noexcept
     int guard_stream_pause(guard_slot *slot, c_bool has_begun) noexcept
+    void guard_begin_after(guard *g, guard_slot *slot) noexcept
     void guard_set_fd(guard_slot *slot, int fd) noexcept
     int guard_take_interrupt(guard_slot *slot) noexcept
     c_bool guard_is_unused(guard *g) noexcept
@@ -361,6 +362,7 @@ cdef class Runtime:
     cpdef int begin(self) except -1
     cdef int serve_one(self, bint with_next) except -1
     cdef int finish(self, Invocation inv) except -1
+    cdef int run_after(self, after) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)

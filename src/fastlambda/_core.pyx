@@ -1447,10 +1447,22 @@ cdef class Runtime:
     cdef int finish(self, Invocation inv) except -1:
         """What the handler has left for after its answer; an error there is logged, for nobody waits for it."""
         try:
-            inv.after()
+            self.run_after(inv.after)
         except Exception as exc:
             from fastlambda.errors import ErrorReport
             ErrorReport(exc, inv.request_id or "").log()
+        return 0
+
+    cdef int run_after(self, after) except -1:
+        """What comes after the answer; the log says where it is when Lambda is about to end the process."""
+        if self.slot == NULL:
+            after()
+            return 0
+        guard_begin_after(guard_shared(), self.slot)
+        try:
+            after()
+        finally:
+            guard_answer(self.slot)
         return 0
 
     # The steps, also taken one by one by the asynchronous loop in runner.py.
@@ -1529,7 +1541,7 @@ cdef class Runtime:
             refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()
         if self.after is not None:
-            self.after()
+            self.run_after(self.after)
         return 0
 
     cpdef int fail(self, Invocation inv, exc) except -1:
@@ -1560,7 +1572,7 @@ cdef class Runtime:
         if isinstance(exc, SystemExit):
             raise exc
         if self.after is not None:
-            self.after()
+            self.run_after(self.after)
         return 0
 
     cdef int fail_bare(self, Invocation inv, exc) except -1:

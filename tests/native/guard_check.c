@@ -28,10 +28,10 @@
     } while (0)
 
 static struct guard guard; /* zeroed */
-static _Atomic int n_interrupts, n_last_words;
+static _Atomic int n_interrupts, n_last_words, n_told;
 static _Atomic int last_was, last_reason;
 static _Atomic uint64_t fake_resident;
-static sem_t said;
+static sem_t said, told;
 
 static void count_interrupt(struct guard *g, struct guard_slot *slot)
 {
@@ -46,6 +46,13 @@ static void count_last_word(struct guard *g, struct guard_slot *slot, enum guard
     atomic_store(&last_reason, reason);
     atomic_fetch_add(&n_last_words, 1);
     sem_post(&said);
+}
+
+static void count_told(struct guard *g, uint64_t left_ns)
+{
+    (void)g, (void)left_ns;
+    atomic_fetch_add(&n_told, 1);
+    sem_post(&told);
 }
 
 static uint64_t resident_now(struct guard *g)
@@ -76,6 +83,7 @@ static struct guard_slot *open_counting(struct guard_config config)
     CHECK(guard_open(&guard, &config) == 0);
     guard.interrupt = count_interrupt;
     guard.last_word = count_last_word;
+    guard.tell = count_told;
     guard.resident = resident_now;
     return guard_take_slot(&guard);
 }
@@ -161,6 +169,83 @@ static void an_answered_invocation_is_left_alone_and_so_is_the_next(void)
     guard_look(&guard, deadline);
     CHECK(n_last_words == 0);
     CHECK(guard_answer(slot) == GUARD_NO_REASON);
+}
+
+static void what_hangs_after_the_answer_is_told_once_and_left_alone(void)
+{
+    struct guard_slot *slot = open_counting(a_config());
+    uint64_t deadline;
+
+    arm(slot, 10000, -1);
+    deadline = atomic_load(&slot->deadline_ns);
+    guard_look(&guard, deadline - 100 * MS); /* the handler was interrupted, and answered */
+    CHECK(guard_answer(slot) == GUARD_TIMEOUT);
+    guard_begin_after(&guard, slot);
+    CHECK(guard_look(&guard, deadline - 31 * MS) == deadline - 30 * MS && n_told == 0);
+    guard_look(&guard, deadline - 30 * MS);
+    CHECK(n_told == 1);
+    guard_look(&guard, deadline);
+    guard_look(&guard, deadline + 60000 * MS);
+    CHECK(n_told == 1 && n_interrupts == 1 && n_last_words == 0);
+    CHECK(guard_take_interrupt(slot) == GUARD_NO_REASON && !guard_is_pending(slot, slot->generation));
+    CHECK(guard_answer(slot) >= 0);
+    arm(slot, 10000, -1); /* and the next invocation is guarded as ever */
+    guard_look(&guard, atomic_load(&slot->deadline_ns));
+    CHECK(n_last_words == 1 && n_told == 1);
+}
+
+static void what_comes_back_after_the_answer_is_not_told(void)
+{
+    static const char long_id[GUARD_ID_CAP];
+    struct guard_slot *slot = open_counting(a_config());
+    struct guard_call call = {.request_id = long_id, .deadline_ms = wall_ms() + 60000, .fd = -1};
+    uint64_t deadline;
+
+    arm(slot, 10000, -1);
+    deadline = atomic_load(&slot->deadline_ns);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    guard_begin_after(&guard, slot);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    guard_look(&guard, deadline);
+    arm(slot, 60000, -1);
+    guard_look(&guard, deadline + 1);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    arm(slot, 20000, -1);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    call.request_id_len = GUARD_ID_CAP; /* unguarded: its predecessor's deadline is not its own */
+    CHECK(guard_arm(&guard, slot, &call) == GUARD_TOO_LONG && guard_answer(slot) == GUARD_NO_REASON);
+    guard_begin_after(&guard, slot);
+    guard_look(&guard, deadline + 60000 * MS);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    arm(slot, 0, -1); /* no deadline, */
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    guard_begin_after(&guard, slot);
+    CHECK(guard_look(&guard, deadline + 3600 * 1000 * MS) > deadline + 3600 * 1000 * MS);
+    CHECK(n_told == 0 && n_last_words == 0);
+}
+
+static void little_time_after_the_answer_is_halved(void)
+{
+    struct guard_slot *slot = open_counting(a_config());
+    uint64_t deadline, due;
+
+    arm(slot, 10000, -1);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    deadline = guard_now_ns() + 20 * MS; /* as if the handler had taken all but 20 ms */
+    atomic_store(&slot->deadline_ns, deadline);
+    guard_begin_after(&guard, slot);
+    due = atomic_load(&slot->step_two_ns);
+    CHECK(due > deadline - 10 * MS && due < deadline);
+    CHECK(guard_look(&guard, due - 1) == due && n_told == 0);
+    guard_look(&guard, due);
+    CHECK(n_told == 1);
+    CHECK(guard_answer(slot) >= 0);
+    arm(slot, 10000, -1);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    atomic_store(&slot->deadline_ns, guard_now_ns() - MS); /* and nothing is told when it has passed */
+    guard_begin_after(&guard, slot);
+    guard_look(&guard, guard_now_ns() + 60000 * MS);
+    CHECK(n_told == 1);
 }
 
 static void a_thawed_process_is_looked_at_with_the_clock_of_now(void)
@@ -383,6 +468,7 @@ static void the_last_word_is_a_post_or_the_end_of_a_stream(void)
 
 /* ---- two threads ------------------------------------------------------------------------------------------------- */
 
+#define STATE_OF(slot) ((enum guard_state)(atomic_load(&(slot)->word) & 0xff))
 #define N_ROUNDS 20000
 static _Atomic bool is_over;
 
@@ -402,7 +488,7 @@ static void whatever_races_an_invocation_is_answered_once(void)
     struct guard_slot *slot = open_counting(a_config());
     pthread_t watcher;
     unsigned seed = 1;
-    int i, n_answered = 0, n_lost = 0;
+    int i, n_answered = 0, n_lost = 0, n_after = 0;
 
     CHECK(pthread_create(&watcher, NULL, look_hard, NULL) == 0);
     for (i = 0; i < N_ROUNDS; i++) {
@@ -425,6 +511,12 @@ static void whatever_races_an_invocation_is_answered_once(void)
         if (status >= 0) {
             n_answered++;
             CHECK(n_last_words == before);
+            if (i % 5 == 0) {
+                n_after++;
+                guard_begin_after(&guard, slot);
+                sched_yield();
+                CHECK(guard_answer(slot) >= 0);
+            }
         } else {
             n_lost++;
             CHECK(status == GUARD_LOST);
@@ -438,6 +530,7 @@ static void whatever_races_an_invocation_is_answered_once(void)
     atomic_store(&is_over, true);
     pthread_join(watcher, NULL);
     CHECK(n_answered + n_lost == N_ROUNDS && n_lost == n_last_words);
+    CHECK(n_told <= n_after);
     fprintf(stderr, "answered by the loop %d, by the guard %d\n", n_answered, n_lost);
     CHECK(n_answered > 0 && n_lost > 0);
 }
@@ -459,6 +552,27 @@ static void the_thread_fires_for_each_of_many_invocations(void)
         CHECK(guard_answer(slot) == GUARD_NO_REASON);
     }
     guard_stop(&guard);
+    guard_stop(&guard);
+}
+
+static void the_thread_tells_of_each_of_many_that_hang_after_the_answer(void)
+{
+    struct guard_slot *slot = open_counting(a_config());
+    int i;
+
+    CHECK(guard_start(&guard) == 0);
+    for (i = 1; i <= 20; i++) {
+        arm(slot, 60000, -1); /* the thread sleeps far too long for what follows */
+        CHECK(guard_answer(slot) == GUARD_NO_REASON);
+        atomic_store(&slot->deadline_ns, guard_now_ns() + 20 * MS);
+        guard_begin_after(&guard, slot);
+        if (STATE_OF(slot) == GUARD_AFTER) /* a lost wake-up would leave this waiting for ever: the watchdog says so */
+            while (sem_wait(&told) < 0)
+                ;
+        else
+            i--; /* this machine was busy for 20 ms: again */
+        CHECK(n_told == i && n_last_words == 0 && guard_answer(slot) >= 0);
+    }
     guard_stop(&guard);
 }
 
@@ -693,6 +807,9 @@ static const struct {
     ONE(step_one_interrupts_until_python_has_seen_it),
     ONE(step_two_fires_once_and_the_loop_has_lost),
     ONE(an_answered_invocation_is_left_alone_and_so_is_the_next),
+    ONE(what_hangs_after_the_answer_is_told_once_and_left_alone),
+    ONE(what_comes_back_after_the_answer_is_not_told),
+    ONE(little_time_after_the_answer_is_halved),
     ONE(a_thawed_process_is_looked_at_with_the_clock_of_now),
     ONE(short_deadlines_leave_half_of_the_time),
     ONE(an_unknown_or_passed_deadline_is_not_watched),
@@ -707,6 +824,7 @@ static const struct {
     ONE(the_last_word_is_a_post_or_the_end_of_a_stream),
     ONE(whatever_races_an_invocation_is_answered_once),
     ONE(the_thread_fires_for_each_of_many_invocations),
+    ONE(the_thread_tells_of_each_of_many_that_hang_after_the_answer),
     ONE(several_loops_share_one_guard),
     ONE(starting_and_stopping_leaves_nothing),
     ONE(a_forked_child_has_no_guard_and_no_connection),
@@ -724,6 +842,7 @@ int main(int argc, char **argv)
     size_t i;
 
     sem_init(&said, 0, 0);
+    sem_init(&told, 0, 0);
     alarm(120); /* a check that hangs has failed */
     for (i = 0; i < sizeof CHECKS / sizeof CHECKS[0]; i++) {
         if (argc < 2) {

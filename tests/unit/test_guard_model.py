@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-IDLE, RUNNING, WRITING, QUIET, ANSWERING, FIRED = ["idle", "running", "writing", "quiet", "answering", "fired"]
+IDLE, RUNNING, WRITING, QUIET, ANSWERING, FIRED, AFTER = [
+    "idle", "running", "writing", "quiet", "answering", "fired", "after"
+]  # fmt: skip
 WATCHED = (RUNNING, WRITING, QUIET)
 
 
@@ -43,6 +45,7 @@ class S(NamedTuple):
     answers: "tuple[int, int]" = (0, 0)  # per invocation
     is_over: bool = False  # the process has ended
     raised: "tuple[int, int]" = (0, 0)  # exceptions that hit each invocation
+    told: "tuple[int, int]" = (0, 0)  # reports that what follows the answer hangs
 
     @property
     def word(self) -> "tuple[int, bool, str]":
@@ -76,7 +79,7 @@ def begin_write(s: S, who: str) -> None:
 
 
 def loop_steps(s: S, mistake: str) -> Iterator[S]:
-    """guard_arm(), guard_stream_write(), guard_stream_pause(), guard_answer(), and the writes between them."""
+    """guard_arm(), guard_stream_write(), guard_stream_pause(), guard_answer(), guard_begin_after(), and the writes."""
     if s.is_over:
         return
     if s.loop == "arm":
@@ -117,6 +120,16 @@ def loop_steps(s: S, mistake: str) -> Iterator[S]:
             yield s._replace(loop_saw=s.word)
     elif s.loop == "wrote answer":
         yield s._replace(loop="arm")
+        yield s.with_word(s.gen, False, AFTER, loop="callbacks")
+    elif s.loop == "callbacks":
+        yield s._replace(loop="end after", loop_saw=s.word)
+    elif s.loop == "end after":
+        if s.loop_saw[2] == FIRED:
+            yield s._replace(loop="waits")
+        elif cas(s, s.loop_saw, mistake):
+            yield s.with_word(s.gen, s.is_interrupted, ANSWERING, loop="arm")
+        else:
+            yield s._replace(loop_saw=s.word)
 
 
 def guard_steps(s: S, mistake: str) -> Iterator[S]:
@@ -127,7 +140,10 @@ def guard_steps(s: S, mistake: str) -> Iterator[S]:
     if s.guard == "load":
         yield s._replace(guard="decide", guard_saw=s.word)
     elif s.guard == "decide":
-        if state not in WATCHED:
+        if state == AFTER and mistake != "the guard answers for what runs after the answer":
+            may = s.two_due >= gen and not is_interrupted
+            yield s._replace(guard="tell" if may else "load")
+        elif state not in (*WATCHED, AFTER):
             yield s._replace(guard="load")
         elif s.one_due >= gen and not is_interrupted:
             yield s._replace(guard="step one")
@@ -137,6 +153,15 @@ def guard_steps(s: S, mistake: str) -> Iterator[S]:
             yield s._replace(guard="load")
             if is_interrupted:
                 yield s._replace(guard="load", signal="sent")
+    elif s.guard == "tell":
+        if mistake == "the guard tells without a note":
+            yield s._replace(guard="load").counted("told", gen)
+        elif cas(s, s.guard_saw, mistake):
+            if s.two_due < s.gen or s.state != AFTER:
+                raise Wrong(f"a report of what does not hang: {s}")
+            yield s.with_word(s.gen, True, AFTER, guard="load").counted("told", s.gen)
+        else:
+            yield s._replace(guard="load")
     elif s.guard == "step one":
         if cas(s, s.guard_saw, mistake):
             if s.one_due < s.gen:
@@ -164,7 +189,7 @@ def signal_steps(s: S, mistake: str) -> Iterator[S]:
     """The signal's Python-level handler: runs in the loop's thread, at any bytecode, so also between two handlers."""
     if s.is_over or s.signal != "sent":
         return
-    if s.loop not in ("handler", "arm", "wrote piece", "wrote answer"):
+    if s.loop not in ("handler", "arm", "wrote piece", "wrote answer", "callbacks"):
         return  # the loop is in C, between a load and its swap: no bytecode there
     quiet = s._replace(signal="none")
     may = s.state in (RUNNING, QUIET) and s.is_interrupted and s.taken != s.gen
@@ -229,6 +254,8 @@ def test_each_invocation_is_answered_once_in_every_interleaving() -> None:
         "the guard speaks in the middle of a piece",
         "the signal raises without looking",
         "the loop waits in vain",
+        "the guard answers for what runs after the answer",
+        "the guard tells without a note",
     ],
 )
 def test_the_search_finds_a_seeded_mistake_in_the_hand_over(mistake: str) -> None:

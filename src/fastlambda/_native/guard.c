@@ -148,8 +148,10 @@ int guard_arm(struct guard *g, struct guard_slot *slot, const struct guard_call 
 {
     uint64_t now, due, sample;
 
-    if (call->request_id_len >= GUARD_ID_CAP || call->invocation_id_len >= GUARD_ID_CAP)
+    if (call->request_id_len >= GUARD_ID_CAP || call->invocation_id_len >= GUARD_ID_CAP) {
+        set_deadline(g, slot, 0, 0);
         return GUARD_TOO_LONG;
+    }
     if (atomic_load_explicit(&g->is_forked, memory_order_relaxed))
         return 0;
     now = guard_now_ns();
@@ -204,6 +206,24 @@ int guard_stream_pause(struct guard_slot *slot, bool has_begun)
     int reason = move_on(slot, has_begun ? GUARD_STREAM_IDLE : GUARD_RUNNING);
 
     return reason < 0 ? reason : 0;
+}
+
+void guard_begin_after(struct guard *g, struct guard_slot *slot)
+{
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed), now, due;
+    uint64_t word = atomic_load(&slot->word);
+
+    if (deadline == GUARD_NEVER || STATE(word) != GUARD_ANSWERING || guard_is_forked(g))
+        return;
+    now = guard_now_ns();
+    if (now >= deadline)
+        return;
+    due = deadline - earlier(g->config.last_ns, (deadline - now) / 2);
+    atomic_store_explicit(&slot->step_two_ns, due, memory_order_relaxed);
+    /* Only the loop leaves ANSWERING. The reason that the handler was interrupted for is over. As in guard_arm(). */
+    atomic_store(&slot->word, WORD(GENERATION(word), GUARD_NO_REASON, GUARD_AFTER));
+    if (due < atomic_load(&g->next_wake))
+        kick(g);
 }
 
 void guard_set_fd(struct guard_slot *slot, int fd)
@@ -337,6 +357,23 @@ static void interrupt_handler(struct guard *g, struct guard_slot *slot)
 }
 
 static void end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason);
+static void tell_stacks(struct guard *g, uint64_t left_ns);
+
+/* What runs after the answer: told of once. The reason in the word is the note that it was. */
+static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint64_t word, uint64_t now)
+{
+    uint64_t due = atomic_load_explicit(&slot->step_two_ns, memory_order_relaxed);
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
+
+    if (REASON(word) != GUARD_NO_REASON)
+        return GUARD_NEVER;
+    if (now < due)
+        return due;
+    if (!atomic_compare_exchange_strong(&slot->word, &word, WORD(GENERATION(word), GUARD_TIMEOUT, GUARD_AFTER)))
+        return now;
+    (g->tell ? g->tell : tell_stacks)(g, deadline > now ? deadline - now : 0);
+    return GUARD_NEVER;
+}
 
 /* Acts on one slot; returns when it wants to be looked at again. */
 static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t now, uint64_t used)
@@ -345,6 +382,8 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     enum guard_reason wanted = GUARD_NO_REASON;
     bool is_seen, is_late, is_full;
 
+    if (STATE(word) == GUARD_AFTER)
+        return look_after_answer(g, slot, word, now);
     if (!is_watched(STATE(word)))
         return GUARD_NEVER;
     /* Read after the word: they belong to its generation, or to a later one and the exchanges below fail. */
@@ -418,7 +457,7 @@ uint64_t guard_look(struct guard *g, uint64_t now)
     return g->n_idle_ticks < N_IDLE_TICKS ? earlier(wake, now + TICK) : wake;
 }
 
-/* True when a slot is due before `wake`: it was armed after guard_look() had passed it. */
+/* True when a slot is due before `wake`: its word was stored after guard_look() had passed it. */
 static bool is_due_before(struct guard *g, uint64_t wake, uint64_t now)
 {
     int i, n = atomic_load(&g->n_slots);
@@ -427,9 +466,11 @@ static bool is_due_before(struct guard *g, uint64_t wake, uint64_t now)
     for (i = 0; i < n; i++) {
         uint64_t word = atomic_load(&g->slots[i].word);
 
+        const _Atomic uint64_t *due = STATE(word) == GUARD_AFTER ? &g->slots[i].step_two_ns : &g->slots[i].step_one_ns;
+
         generations += GENERATION(word);
-        if (is_watched(STATE(word)) && REASON(word) == GUARD_NO_REASON &&
-            atomic_load_explicit(&g->slots[i].step_one_ns, memory_order_relaxed) < wake)
+        if ((is_watched(STATE(word)) || STATE(word) == GUARD_AFTER) && REASON(word) == GUARD_NO_REASON &&
+            atomic_load_explicit(due, memory_order_relaxed) < wake)
             return true;
     }
     return generations != g->seen_generations && g->config.memory_limit &&
@@ -825,6 +866,22 @@ static void complain(const struct guard *g, const struct guard_slot *slot, enum 
                    error_type(reason), message, slot->request_id, how);
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
         return;
+}
+
+/* The process goes on, so the handler's thread is asked: its own frames stand still while it dumps them. To the process,
+ * as the alarm is, for that thread may be no more. */
+static void tell_stacks(struct guard *g, uint64_t left_ns)
+{
+    char line[256];
+    int len = snprintf(line, sizeof line,
+                       "fastlambda: [ERROR] What runs after the response has not come back %llu ms before the function's "
+                       "time-out; the response is delivered. Stacks of all threads:\n",
+                       (unsigned long long)(left_ns / MS));
+
+    if (write(STDERR_FILENO, line, (size_t)len) < 0)
+        return;
+    if (g->config.dump_signal)
+        kill(getpid(), g->config.dump_signal);
 }
 
 /* Step two: answers, dumps the stacks, ends the process. The state is FIRED: the connection is ours, and the loop waits

@@ -26,7 +26,9 @@
  *                                                                             guard: -> FIRED, and then it only cuts
  *   STREAM_IDLE     nobody: the body is between two chunks.                   loop: -> STREAM_WRITING, ANSWERING
  *                                                                             guard: -> FIRED, and then it ends the body
- *   ANSWERING       the loop, until the next arm.                             loop: arm -> RUNNING
+ *   ANSWERING       the loop, until the next arm.                             loop: -> AFTER; arm -> RUNNING
+ *   AFTER           nobody: the answer is out, what follows it runs.          loop: -> ANSWERING
+ *                                                                             guard: sets a reason, and then tells of it
  *   FIRED           the guard, until the process ends.                        nobody                                   */
 enum guard_state {
     GUARD_IDLE = 0,
@@ -35,6 +37,7 @@ enum guard_state {
     GUARD_STREAM_IDLE = 3,
     GUARD_ANSWERING = 4,
     GUARD_FIRED = 5,
+    GUARD_AFTER = 6,
 };
 
 /* Why the handler is (to be) interrupted. */
@@ -111,9 +114,10 @@ struct guard_config {
 
 struct guard {
     struct guard_config config;
-    /* The three acts, replaceable so that tests can count them. NULL: the real ones. */
+    /* The acts, replaceable so that tests can count them. NULL: the real ones. */
     void (*interrupt)(struct guard *, struct guard_slot *);
     void (*last_word)(struct guard *, struct guard_slot *, enum guard_state was, enum guard_reason);
+    void (*tell)(struct guard *, uint64_t left_ns);
     uint64_t (*resident)(struct guard *); /* bytes; 0: cannot tell */
 
     /* The alarm clock between loop and thread: the loop stores its slot's word and then reads next_wake, the thread
@@ -177,6 +181,10 @@ int guard_stream_write(struct guard_slot *slot);
 
 /* The piece is written in full, or (has_begun false) not a byte of the stream is. 0, or GUARD_LOST. */
 int guard_stream_pause(struct guard_slot *slot, bool has_begun);
+
+/* The answer is out, and what comes after it runs in the loop, until guard_answer(). If it lasts until shortly before the
+ * deadline the guard says so on stderr, once, with the stacks: nothing is interrupted, answered or ended. */
+void guard_begin_after(struct guard *g, struct guard_slot *slot);
 
 /* The invocation's connection is another one now. */
 void guard_set_fd(struct guard_slot *slot, int fd);
