@@ -205,17 +205,21 @@ cdef class Config:
 cdef class Invocation:
     """One delivered event with its metadata; owns all its bytes."""
     # This invocation only.
-    cdef readonly bytes body      # the event as received
+    cdef readonly bytes body      # the event as received; None once the answer is out
     cdef bytes head               # the head that carried the fields
     cdef field fields[9]          # into `head`; len 0: missing
     cdef readonly int64_t deadline_ms  # Unix milliseconds; 0: unknown
     cdef readonly Channel channel # that it came over and is answered over; None: no server sent it
+    cdef object event             # what the handler was called with, and what it returned: kept until the answer is out
+    cdef object result
     cdef public object after      # called once this is answered, before the next poll; None: nothing
     cdef public object stream     # streams.py's ResponseStream, once its result is sent as one
 
     cdef str text(self, int which)
     cdef bytes raw(self, int which)
     cdef http1_span span(self, int which)
+    cdef bint has_json(self) noexcept
+    cdef int let_go(self) except -1
 
 
 cdef class Channel:
@@ -241,7 +245,6 @@ cdef class Channel:
     cdef bint has_answer_begun    # bytes of the current answer have arrived
     cdef size_t n_sent            # bytes of the current request that the kernel has taken
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
-    cdef bint wants_next          # the next write carries a GET next behind its request
     # The streamed result under way.
     cdef readonly int stream_state  # STREAM_*
     cdef readonly uint64_t stream_len  # bytes of the chunks written
@@ -257,8 +260,10 @@ cdef class Channel:
     cpdef Invocation next(self)
     cdef bytes post_result(self, Invocation inv, object payload, bytes headers, bint with_next)
     cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
-                    http1_span invocation_id, const char *body, size_t body_len)
-    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields)
+                    http1_span invocation_id, const char *body, size_t body_len, Invocation answered=*,
+                    bint with_next=*)
+    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields,
+                        Invocation answered=*, bint with_next=*)
     cpdef int begin_stream(self, Invocation inv, bytes headers, tuple preface=*) except -1
     cpdef Py_ssize_t write_chunk(self, data) except -1
     cpdef tuple end_stream(self, bytes trailers=*)
@@ -271,7 +276,8 @@ cdef class Channel:
     cdef bint is_dead(self, ssize_t status) noexcept
     cdef bint is_untouched(self, ssize_t status) noexcept
     cdef int connect(self) except -1
-    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1
+    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len,
+                      bint with_next) except? -1
     cdef ssize_t send_out(self, net_out *out) except? -1
     cdef ssize_t receive(self, char *into, size_t len, bint with_spill) except? -1
     cdef int sleep_until_readable(self) except -1
@@ -296,6 +302,8 @@ cdef class Context:
     cdef readonly Config _config
     cdef dict __dict__            # what has been asked for, or set by the user
 
+    cdef int begin(self, Invocation invocation, Config config) except -1
+
 
 cdef class Codec:
     # Set once.
@@ -313,6 +321,8 @@ cdef class Codec:
     cdef object options
     # Counts up until then.
     cdef readonly Py_ssize_t rented
+    # Reused by the encoder; without data while it is lent.
+    cdef buffer scratch
 
     cpdef int buy(self) except -1
     cdef int pay_rent(self, Py_ssize_t size) noexcept
@@ -354,6 +364,8 @@ cdef class Runtime:
     cdef str refused_id           # of the attempt whose result was just refused
     cdef readonly Invocation invocation   # the one under way, or the last one
     # Between invocations.
+    cdef object event             # what the handler was called with, and what it returned: kept until the answer is out
+    cdef object result
     cdef public object after      # called once a report has been accepted; None: nothing to call
     cdef public bint is_guest     # inside an event loop of the user's, whose business signals are
     cdef public bint is_stopping  # SIGTERM came: no further poll

@@ -15,7 +15,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNABORTED, ECONNRESET, EINTR, EPIPE, ETIMEDOUT
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -32,6 +32,8 @@ cdef extern from "Python.h":
     int Py_EnterRecursiveCall(const char *doing)    # not 0: the exception is set
     void Py_LeaveRecursiveCall()
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
+    object PyUnicode_DecodeUTF8(const char *s, Py_ssize_t size, const char *errors)
+    Py_ssize_t PyUnicode_GetLength(object text) except -1
 
 cdef extern from "time.h" nogil:
     struct timespec:
@@ -49,6 +51,9 @@ cdef extern from *:
     const char *FASTLAMBDA_VERSION
 
 __version__ = FASTLAMBDA_VERSION.decode()
+
+# os.environ's own dict of bytes: a look-up in this module's namespace costs more than one in the dict.
+cdef dict ENVIRON = _environ._data
 
 # One read takes the head and a small event; a larger body goes straight to its own object.
 cdef enum:
@@ -200,7 +205,7 @@ cdef class Invocation:
                                       self.fields[which].len, NULL)
 
     cdef bytes raw(self, int which):
-        return self.head[self.fields[which].start:self.fields[which].start + self.fields[which].len]
+        return PyBytes_FromStringAndSize(PyBytes_AsString(self.head) + self.fields[which].start, self.fields[which].len)
 
     cdef http1_span span(self, int which):
         """Borrows from `head`, which lives as long as this object."""
@@ -208,6 +213,17 @@ cdef class Invocation:
         s.ptr = PyBytes_AsString(self.head) + self.fields[which].start
         s.len = self.fields[which].len
         return s
+
+    cdef bint has_json(self) noexcept:
+        """Whether the event is to be read as JSON: no content type, or exactly JSON's."""
+        cdef field kind = self.fields[<int>RAPI_CONTENT_TYPE]
+        return kind.len == 0 or kind.len == 16 and \
+            memcmp(PyBytes_AsString(self.head) + kind.start, b"application/json", 16) == 0
+
+    cdef int let_go(self) except -1:
+        """Drops what the handler got and gave.  Their end may run code of the user's."""
+        self.event = self.result = self.body = None
+        return 0
 
     @staticmethod
     def offline(bytes body, str request_id, int64_t timeout_ms=60_000, str trace_id=""):
@@ -322,7 +338,8 @@ cdef class Channel:
         if self.fd < 0:
             self.connect()
         try:
-            status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0)
+            status = self.send(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0,
+                               False)
         except BaseException:
             self.close()   # half a request may be on its way
             raise
@@ -367,12 +384,8 @@ cdef class Channel:
             data = PyBytes_AsString(payload)
             size = PyBytes_Size(payload)
         # A result that the server refuses for its size may end the connection, and the poll with it.
-        self.wants_next = with_next and size <= MAX_RESULT
-        try:
-            return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
-                             inv.span(RAPI_INVOCATION_ID), data, size)
-        finally:
-            self.wants_next = False
+        return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
+                         inv.span(RAPI_INVOCATION_ID), data, size, inv, with_next and size <= MAX_RESULT)
 
     def post_response(self, Invocation inv, payload, bytes headers=b"Content-Type: application/json\r\n"):
         """POST invocation/{id}/response.
@@ -407,14 +420,16 @@ cdef class Channel:
         return self.http_status
 
     cdef bytes post(self, const char *path, http1_span request_id, const char *verb, bytes headers,
-                    http1_span invocation_id, const char *body, size_t body_len):
+                    http1_span invocation_id, const char *body, size_t body_len, Invocation answered=None,
+                    bint with_next=False):
         cdef http1_span lines
         lines.ptr = PyBytes_AsString(headers)
         lines.len = PyBytes_Size(headers)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         check(rapi_put_post(&self.outgoing, &self.base, path, request_id, verb, lines, invocation_id, body_len),
               "rendering a request for", self)
-        return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False)
+        return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False, answered,
+                             with_next)
 
     # -- a streamed result ------------------------------------------------------------------------------------------
 
@@ -559,8 +574,12 @@ cdef class Channel:
 
     # -- one exchange -----------------------------------------------------------------------------------------------
 
-    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields):
-        """Sends a request, reads its answer, returns the answer's body.
+    cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields,
+                        Invocation answered=None, bint with_next=False):
+        """Sends a request (and the next poll behind it, if asked to), reads its answer, returns the answer's body.
+
+        While the server works on it, what the handler left of the `answered` invocation is freed: with a large event
+        that takes as long as a third of its decoding, and here nobody waits for it.
 
         When the connection dies before the first byte of the answer, the request is repeated once, on a fresh one:
         a GET always (a poll hands out the same event until it is answered), a POST only when nothing of it has
@@ -585,9 +604,12 @@ cdef class Channel:
                     is_sent = True
                     status = 0
                 else:
-                    status = self.send(head, head_len, body, body_len)
+                    status = self.send(head, head_len, body, body_len, with_next)
                     is_sent = status == 0
                 self.has_answer_begun = buffer_len(&self.incoming) > 0
+                if answered is not None:
+                    answered.let_go()
+                    self.refuse_inherited()   # a destructor may fork
                 # After a failed send there may still be an answer: a server may refuse a body before it has read it all.
                 if is_sent or self.is_dead(status):
                     status = self.read_head()
@@ -605,7 +627,7 @@ cdef class Channel:
             raise
         if self.is_close or not is_sent:
             self.close()
-        elif self.wants_next:
+        elif with_next:
             self.is_next_sent = True
         return answer
 
@@ -638,14 +660,15 @@ cdef class Channel:
         self.fd = fd
         return 0
 
-    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len) except? -1:
+    cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len,
+                      bint with_next) except? -1:
         """0, or the status that ended it.  One gathered write: two small ones cost a round trip under delayed ACK."""
         cdef net_out out
         out.n = out.at = 0
         out.sent = 0
         net_out_add(&out, head, head_len)
         net_out_add(&out, body, body_len)
-        if self.wants_next:
+        if with_next:
             net_out_add(&out, PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request))
         return self.send_out(&out)
 
@@ -941,12 +964,16 @@ cdef class Context:
     """What a handler learns about its invocation and its function; attributes are made when first asked for."""
 
     def __init__(self, Invocation invocation, Config config):
+        self.begin(invocation, config)
+
+    cdef int begin(self, Invocation invocation, Config config) except -1:
         self._invocation = invocation
         self._config = config
         if invocation.fields[<int>RAPI_CLIENT_CONTEXT].len or invocation.fields[<int>RAPI_COGNITO_IDENTITY].len:
             # Read at once: what is broken in them fails the invocation, as under AWS's client.
             self.client_context
             self.identity
+        return 0
 
     def __getattr__(self, str name):
         """Runs only for what is not in the instance: the value is made and stays, so it can be set freely too."""
@@ -1020,6 +1047,7 @@ cdef enum:
     # Bytes read and written without orjson that cost about what importing it costs: 30 ms at 9 ns saved per byte
     # (docs/json.md has the measurement).
     RENT_BUDGET = 3 * 1024 * 1024
+    ENCODER_KEPT = 16 * 1024       # bytes of the encoder's buffer that stay for the next result
 
 
 @cython.final
@@ -1056,6 +1084,9 @@ cdef class Codec:
         self.scan = make_scanner(self)
         if choice == "orjson":
             self.buy()
+
+    def __dealloc__(self):
+        buffer_release(&self.scratch)
 
     @property
     def name(self):
@@ -1118,17 +1149,22 @@ cdef class Codec:
 
     cdef object decode_exactly(self, bytes body):
         cdef str text = None
-        cdef Py_ssize_t at = 0, end
+        cdef const unsigned char *data = <const unsigned char *>PyBytes_AsString(body)
+        cdef Py_ssize_t at = 0, end, size = PyBytes_Size(body), skipped = 0
         try:
-            text = body.decode("utf-8")
-            end = len(text)
-            if end and text[0] == "\ufeff":
-                at = 1
-            elif text.startswith("\xef\xbb\xbf"):    # a byte order mark encoded twice, which AWS's client takes too
-                at = 3
-            at = skip_space(text, at, end)
+            text = PyUnicode_DecodeUTF8(<const char *>data, size, NULL)
+            # What comes before the value is looked at as bytes: one of a blank is one of text.
+            if size >= 3 and memcmp(data, b"\xef\xbb\xbf", 3) == 0:
+                at, skipped = 1, 3
+            elif size >= 6 and memcmp(data, b"\xc3\xaf\xc2\xbb\xc2\xbf", 6) == 0:
+                at, skipped = 3, 6    # a byte order mark encoded twice, which AWS's client takes too
+            while skipped < size and is_space(data[skipped]):
+                skipped += 1
+                at += 1
             value, at = self.scan(text, at)
-            at = skip_space(text, at, end)
+            end = PyUnicode_GetLength(text)
+            if at != end:
+                at = skip_space(text, at, end)
             if at == end:
                 return value
             exc = None
@@ -1168,14 +1204,19 @@ cdef class Codec:
         return text
 
     cdef bytes encode_exactly(self, value):
-        cdef buffer to     # on the stack: a fallback of the user's may encode something else meanwhile
-        to.data = NULL
-        to.start = to.end = to.cap = 0
+        # On the stack: a fallback of the user's may encode something else meanwhile, which then has a buffer of its own.
+        cdef buffer to = self.scratch
+        self.scratch.data = NULL
+        self.scratch.cap = 0
         try:
             self.put(&to, value)
             return PyBytes_FromStringAndSize(to.data, to.end)
         finally:
-            buffer_release(&to)
+            if self.scratch.data == NULL and to.cap <= ENCODER_KEPT:
+                to.start = to.end = 0
+                self.scratch = to
+            else:
+                buffer_release(&to)
 
     cdef int put(self, buffer *to, value) except -1:
         cdef double number
@@ -1294,6 +1335,10 @@ cdef class Codec:
         if json_put_integer(to, number):
             raise MemoryError
         return 0
+
+
+cdef bint is_space(unsigned char c) noexcept:
+    return c == c" " or c == c"\t" or c == c"\n" or c == c"\r"
 
 
 def refuse_constant(name):
@@ -1434,12 +1479,17 @@ cdef class Runtime:
 
     cdef int serve_one(self, bint with_next) except -1:
         cdef Invocation inv = self.poll()
+        cdef Context context = Context.__new__(Context)   # without __init__, whose arguments would be packed for it
         try:
-            payload = self.encode(self.call(self.decode(inv), Context(inv, self.config)))
+            inv.event = self.decode(inv)
+            context.begin(inv, self.config)
+            inv.result = self.call(inv.event, context)
+            payload = self.encode(inv.result)
         except BaseException as exc:
             self.fail(inv, exc)
         else:
             self.answer(inv, payload, with_next and inv.after is None)
+        inv.let_go()    # where no result was posted
         if inv.after is not None:
             self.finish(inv)
         return 0
@@ -1504,9 +1554,7 @@ cdef class Runtime:
         """The event: the declared type, a JSON value, or bytes when the content type is not exactly JSON's."""
         if self.decoder is not None:
             return self.decoder(inv.body)
-        if inv.fields[<int>RAPI_CONTENT_TYPE].len and inv.text(RAPI_CONTENT_TYPE) != "application/json":
-            return inv.body
-        return self.codec.decode(inv.body)
+        return self.codec.decode(inv.body) if inv.has_json() else inv.body
 
     cpdef object encode(self, result):
         """The payload to post: bytes, or text in JSON."""
@@ -1757,18 +1805,16 @@ cdef class Runtime:
 
     cpdef int publish_trace(self, Invocation inv) except -1:
         """_X_AMZN_TRACE_ID for tracing libraries; written only when it changes (it costs a putenv)."""
-        cdef http1_span span
-        known = _environ._data.get(b"_X_AMZN_TRACE_ID")
-        if inv.fields[<int>RAPI_TRACE_ID].len == 0:
+        cdef http1_span span = inv.span(RAPI_TRACE_ID)
+        known = ENVIRON.get(b"_X_AMZN_TRACE_ID")
+        if span.len == 0:
             if known is not None:
                 del _environ["_X_AMZN_TRACE_ID"]
-        else:
-            value = inv.raw(RAPI_TRACE_ID)
-            if value != known:
-                # What os.environ[...] = trace_id does, less its encoding of both and setenv(3)'s keeping every value.
-                span = inv.span(RAPI_TRACE_ID)
-                check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), "noting the trace id of", self.channel)
-                _environ._data[b"_X_AMZN_TRACE_ID"] = value
+        elif not (isinstance(known, bytes) and <size_t>PyBytes_Size(known) == span.len
+                  and memcmp(PyBytes_AsString(known), span.ptr, span.len) == 0):
+            # What os.environ[...] = trace_id does, less its encoding of both and setenv(3)'s keeping every value.
+            check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), "noting the trace id of", self.channel)
+            ENVIRON[b"_X_AMZN_TRACE_ID"] = inv.raw(RAPI_TRACE_ID)
         return 0
 
 

@@ -55,3 +55,46 @@ grown = rss() - before
 assert grown < 1_000_000, grown
 """
     subprocess.run([sys.executable, "-c", code], env=clean_env(), check=True)
+
+
+def test_whatever_else_changes_the_environment_the_next_value_is_seen() -> None:
+    code = """
+from fastlambda._core import Config, Invocation, Runtime
+from ctypes import CDLL, c_char_p
+import os
+libc = CDLL(None)
+libc.getenv.restype = c_char_p
+NAME = "_X_AMZN_TRACE_ID"
+runtime = Runtime.offline(Config(), None)
+def publish(value):
+    runtime.publish_trace(Invocation.offline(b"", "id", trace_id=value))
+    assert os.environ.get(NAME) == (value or None), os.environ.get(NAME)
+    assert libc.getenv(NAME.encode()) == (value.encode() if value else None), libc.getenv(NAME.encode())
+    entries = [line for line in os.popen("env").read().splitlines() if line.startswith(NAME)]
+    assert entries == ([f"{NAME}={value}"] if value else []), entries
+def grow(n):
+    for i in range(n):
+        os.environ[f"MORE_{n}_{i}"] = "x"
+publish("one")
+publish("two")
+grow(100)
+publish("three")
+os.environ[NAME] = "the user's own"
+publish("four")
+publish("five")
+libc.putenv(b"_X_AMZN_TRACE_ID=from C")
+publish("six")
+del os.environ[NAME]
+publish("seven")
+libc.unsetenv(NAME.encode())
+publish("eight")
+publish("")
+publish("nine")
+for key in list(os.environ):
+    if key.startswith("MORE"):
+        del os.environ[key]
+publish("ten")
+publish("e" * 5000)
+publish("eleven")
+"""
+    subprocess.run([sys.executable, "-c", code], env=clean_env(), check=True)

@@ -20,13 +20,30 @@ static const struct {
 #undef NAME
 };
 
+/* The fields whose names have a length, of which there are at most two.  Elsewhere the zeros stand for a field that is
+ * compared in vain. */
+static const unsigned char OF_LENGTH[][2] = {
+    [12] = {RAPI_CONTENT_TYPE, RAPI_CONTENT_TYPE},
+    [23] = {RAPI_TRACE_ID, RAPI_TRACE_ID},
+    [26] = {RAPI_DEADLINE_MS, RAPI_DEADLINE_MS},
+    [28] = {RAPI_INVOCATION_ID, RAPI_TENANT_ID},
+    [29] = {RAPI_REQUEST_ID, RAPI_CLIENT_CONTEXT},
+    [31] = {RAPI_COGNITO_IDENTITY, RAPI_COGNITO_IDENTITY},
+    [35] = {RAPI_FUNCTION_ARN, RAPI_FUNCTION_ARN},
+};
+
 int rapi_which_field(struct http1_span name)
 {
-    int f;
+    int i;
 
-    for (f = 0; f < RAPI_N_FIELDS; f++)
+    if (name.len >= sizeof OF_LENGTH / sizeof OF_LENGTH[0])
+        return -1;
+    for (i = 0; i < 2; i++) {
+        int f = OF_LENGTH[name.len][i];
+
         if (name.len == FIELD_NAMES[f].len && http1_is(name, FIELD_NAMES[f].name, FIELD_NAMES[f].len))
             return f;
+    }
     return -1;
 }
 
@@ -71,11 +88,9 @@ int rapi_is_header_safe(struct http1_span text)
 }
 
 /* RFC 3986, 2.3: unreserved characters. */
-static int is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
+static const unsigned char UNRESERVED[256] = {
+    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,
+};
 
 static char *put(char *to, const char *bytes, size_t len)
 {
@@ -92,7 +107,7 @@ static char *put_path_segment(char *to, struct http1_span text)
     for (i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
 
-        if (is_unreserved((char)c)) {
+        if (UNRESERVED[c]) {
             *to++ = (char)c;
         } else {
             *to++ = '%';
