@@ -29,6 +29,8 @@ cdef extern from "Python.h":
     char *PyOS_double_to_string(double number, char code, int precision, int flags, int *kind) except NULL
     int Py_DTSF_ADD_DOT_0
     void PyMem_Free(void *memory)
+    int PyGC_Disable()
+    int PyGC_Enable()
     int Py_EnterRecursiveCall(const char *doing)    # not 0: the exception is set
     void Py_LeaveRecursiveCall()
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
@@ -1140,12 +1142,19 @@ cdef class Codec:
             self.pay_rent(size)
             if size > self.budget:
                 self.buy()    # this one document costs more than the import
-        if self.loads is not None and not json_has_wide_integer(PyBytes_AsString(body), size):
-            try:
-                return self.loads(body)
-            except ValueError:
-                pass          # a byte order mark, a lone surrogate, 1e400: or really not JSON
-        return self.decode_exactly(body)
+        # What is being built has no cycles, and no Python code runs meanwhile: the collector would look for garbage again
+        # and again where there can be none.
+        collects = PyGC_Disable()
+        try:
+            if self.loads is not None and not json_has_wide_integer(PyBytes_AsString(body), size):
+                try:
+                    return self.loads(body)
+                except ValueError:
+                    pass          # a byte order mark, a lone surrogate, 1e400: or really not JSON
+            return self.decode_exactly(body)
+        finally:
+            if collects:
+                PyGC_Enable()
 
     cdef object decode_exactly(self, bytes body):
         cdef str text = None
