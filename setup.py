@@ -59,8 +59,6 @@ core = Extension(
         ("Py_LIMITED_API", "0x030B0000"),
         ("CYTHON_LIMITED_API", "1"),
         ("FASTLAMBDA_VERSION", f'"{VERSION}"'),
-        # The wheel is compressed, and nothing compresses well twice.
-        ("CYTHON_COMPRESS_STRINGS", "0"),
     ],
     py_limited_api=True,
     extra_compile_args=compile_args,
@@ -109,6 +107,7 @@ def small_copy(source: str) -> str:
 
 modules = cythonize([core], language_level=3, compiler_directives={"embedsignature": False})
 if SMALL:
+    modules[0].define_macros += [("CYTHON_COMPRESS_STRINGS", "0")]  # the wheel is: nothing compresses well twice
     compile_args += ["-Wno-pragma-clang-attribute"]  # regions between two declarations have no function
     modules[0].sources = [small_copy(path) if Path(path).name in HOT else path for path in modules[0].sources]
 
