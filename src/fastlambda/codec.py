@@ -41,7 +41,9 @@ def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Ca
         return value
 
     # Subclasses and dataclasses go through replace(), so that `_asdict` comes before what a class derives from.
-    options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_SERIALIZE_NUMPY
+    # Without OPT_SERIALIZE_NUMPY, with which orjson imports numpy, if it is installed, for the first value that it does
+    # not know, a Decimal say; numpy's own values come to the fallback.
+    options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
     return orjson.loads, orjson.dumps, fallback, options
 
 
