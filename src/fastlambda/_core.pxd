@@ -4,6 +4,7 @@ Every pointer names its owner and the end of its life.  Native functions are noe
 (status.h) or a value, and only check() in _core.pyx turns a status into an exception.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
@@ -76,6 +77,16 @@ cdef extern from "net.h" nogil:
     void net_close(int fd) noexcept
 
 
+cdef extern from "settings.h" nogil:
+    int SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH, N_SETTINGS
+    struct setting:
+        const char *name
+        const char *variable
+        int kind
+        int value
+    const setting *SETTINGS
+
+
 cdef extern from "fork.h" nogil:
     int fork_watch() noexcept
     unsigned fork_count() noexcept
@@ -88,6 +99,12 @@ cdef extern from "rapi.h" nogil:
     # Spelled as a literal too: Cython needs the array length of Invocation.fields at compile time (asserted in tests).
     enum: RAPI_N_FIELDS
     uint64_t RAPI_CHUNKED
+    struct rapi_address:
+        http1_span host
+        http1_span port
+        http1_span authority
+        http1_span prefix
+    int rapi_read_address(const char *text, size_t len, rapi_address *out) noexcept
     struct rapi_base:
         const char *common
         size_t common_len
@@ -176,32 +193,10 @@ cdef struct field:
 
 cdef class Config:
     """What the environment says, read once."""
-    # Set once.
-    cdef readonly str runtime_api
-    cdef readonly str handler
-    cdef readonly str region
-    cdef readonly str function_name
-    cdef readonly str function_version
-    cdef readonly str memory_limit_in_mb
-    cdef readonly str log_group_name
-    cdef readonly str log_stream_name
-    cdef readonly str initialization_type
-    cdef readonly str task_root
-    cdef readonly str http
-    cdef readonly str json
-    cdef readonly str json_layout
-    cdef readonly bint pipeline
-    cdef readonly bint guard
-    cdef public int64_t timeout_margin_ms    # a Runner may need more
-    cdef readonly int64_t timeout_last_ms
-    cdef readonly int64_t memory_margin_mb   # -1: chosen by the limit
-    cdef readonly int64_t init_limit_ms      # 0: not watched
-    cdef readonly str log_format
-    cdef readonly str log_level
-    cdef readonly str telemetry_fd
-    cdef readonly bint register_extension
+    cdef dict __dict__            # a value for each of SETTINGS
 
 
+@cython.final
 cdef class Invocation:
     """One delivered event with its metadata; owns all its bytes."""
     # This invocation only.
@@ -222,6 +217,7 @@ cdef class Invocation:
     cdef int let_go(self) except -1
 
 
+@cython.final
 cdef class Channel:
     """One connection to the Runtime API, opened when first needed."""
     # Set once.
@@ -264,13 +260,12 @@ cdef class Channel:
                     bint with_next=*)
     cdef bytes exchange(self, const char *head, size_t head_len, const char *body, size_t body_len, bint wants_fields,
                         Invocation answered=*, bint with_next=*)
-    cpdef int begin_stream(self, Invocation inv, bytes headers, tuple preface=*) except -1
     cpdef Py_ssize_t write_chunk(self, data) except -1
     cpdef tuple end_stream(self, bytes trailers=*)
     cdef int send_chunk(self, const char *data, size_t size) except -1
     cdef int send_stream(self, const char *line, size_t line_len, const char *data, size_t size, const char *tail,
                          size_t tail_len) except -1
-    cdef int await_answer(self, str doing) except -1
+    cdef int await_answer(self) except -1
     cdef int stream_failed(self, ssize_t status) except -1
     cdef int refuse_inherited(self) except -1
     cdef bint is_dead(self, ssize_t status) noexcept
@@ -305,12 +300,10 @@ cdef class Context:
     cdef int begin(self, Invocation invocation, Config config) except -1
 
 
+@cython.final
 cdef class Codec:
     # Set once.
     cdef object scan              # the interpreter's scanner
-    cdef readonly bint strict     # ... and what it reads from us
-    cdef readonly object object_hook, object_pairs_hook, parse_float, parse_int, parse_constant
-    cdef readonly dict memo
     cdef bint is_aws_layout
     cdef bint may_buy
     cdef readonly Py_ssize_t budget
@@ -336,12 +329,12 @@ cdef class Codec:
     cdef int put_other(self, buffer *to, value) except -1
     cdef int put_array(self, buffer *to, value) except -1
     cdef int put_dict(self, buffer *to, value) except -1
-    cdef int put_object(self, buffer *to, value) except -1
     cdef int put_key(self, buffer *to, key) except -1
     cdef int put_text(self, buffer *to, text) except -1
     cdef int put_integer(self, buffer *to, value) except -1
 
 
+@cython.final
 cdef class Runtime:
     # Set once.
     cdef readonly Config config
@@ -359,7 +352,7 @@ cdef class Runtime:
     cdef object previous          # handler of our signal before this Runtime's
     # This invocation only.
     cdef public object task       # the asyncio task that the handler runs in; None: it runs in none
-    cdef object interruption      # what the guard's signal has raised
+    cdef public object interruption      # what the guard's signal has raised
     cdef bint must_check_memory   # MemoryExhausted was posted: is there room for another?
     cdef str refused_id           # of the attempt whose result was just refused
     cdef readonly Invocation invocation   # the one under way, or the last one
@@ -374,28 +367,26 @@ cdef class Runtime:
     cpdef int begin(self) except -1
     cdef int serve_one(self, bint with_next) except -1
     cdef int finish(self, Invocation inv) except -1
-    cdef int run_after(self, after) except -1
+    cpdef int run_after(self, after) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)
-    cdef Invocation settle_refused(self, Invocation inv)
-    cpdef int answer(self, Invocation inv, payload, bint with_next=*) except -1
-    cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1
-    cpdef int fail(self, Invocation inv, exc) except -1
-    cdef int fail_bare(self, Invocation inv, exc) except -1
+    cdef int post_answer(self, Invocation inv, payload, bint with_next) except -1
+    cdef int note_answer(self, Invocation inv, int http_status, bytes body) except -1
+    cdef int post_failure(self, Invocation inv, exc) except -1
+    cdef int post_bare(self, Invocation inv, exc) except -1
     cpdef int publish_trace(self, Invocation inv) except -1
     cdef int arm(self, Invocation inv) except -1
     cdef int open_guard(self) except -1
     cdef int start_guard(self) except -1
     cdef int leave_memory(self) except -1
     cpdef int claim(self, exc=*) except -1
-    cdef object interruption_for(self, int reason)
-    cpdef object cause_of(self, exc)
 
 
+@cython.final
 cdef class LogSetup:
     # Set once.
     cdef readonly Runtime runtime
-    cdef readonly bint is_json
-    cdef readonly str level       # as the environment has it; "": none
     cdef readonly int fd          # the telemetry descriptor; -1: records go to standard output
+
+    cdef int begin(self, Runtime runtime) except -1

@@ -102,11 +102,14 @@ class Invocation:
     def trace_id(self) -> str | None: ...
     @property
     def content_type(self) -> str | None: ...
+    @property
+    def attempt_id(self) -> str | None:
+        """What tells attempts at one asynchronous event apart, where the server says; else the request id."""
     channel: Channel | None
     stream: Any
     after: Callable[[], Any] | None
     @staticmethod
-    def offline(body: bytes, request_id: str, timeout_ms: int = 60_000, trace_id: str = "") -> Invocation:
+    def offline(body: bytes, request_id: str, timeout_ms: int = 60_000, trace_id: str = "", /) -> Invocation:
         """An invocation that no server sent: for tests of a handler in this process."""
 
 class Context:
@@ -191,17 +194,17 @@ class Channel:
         """GET invocation/next: waits for an event, for hours if need be."""
     def start_next(self) -> None:
         """GET invocation/next without waiting for its answer, which next() then reads."""
-    def post_response(self, inv: Invocation, payload: bytes | str, headers: bytes = ...) -> tuple[int, bytes]:
+    def post_response(self, inv: Invocation, payload: bytes | str, headers: bytes, /) -> tuple[int, bytes]:
         """POST invocation/{id}/response; the answer's status and body."""
-    def post_error(self, inv: Invocation, body: bytes, headers: bytes) -> tuple[int, bytes]:
+    def post_error(self, inv: Invocation, body: bytes, headers: bytes, /) -> tuple[int, bytes]:
         """POST invocation/{id}/error; the answer's status and body."""
-    def post_init_error(self, body: bytes, headers: bytes, phase: bytes = b"init") -> tuple[int, bytes]:
-        """POST init/error or restore/error; the answer's status and body."""
+    def post_init_error(self, body: bytes, headers: bytes, verb: bytes, /) -> tuple[int, bytes]:
+        """POST init/error or restore/error, as `verb` says; the answer's status and body."""
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
     stream_state: int
     stream_len: int
-    def begin_stream(self, inv: Invocation, headers: bytes, preface: tuple[bytes, ...] = ()) -> int:
+    def begin_stream(self, inv: Invocation, headers: bytes, preface: tuple[bytes, ...] = (), /) -> None:
         """Starts a streamed POST invocation/{id}/response, whose head goes out with the first chunk.
 
         Args:
@@ -253,20 +256,15 @@ class Runtime:
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
         encode: Callable[[Any], bytes | Stream] | None = None,
-        channel: Channel | None = None,
+        is_offline: bool = False,
+        /,
     ) -> None: ...
-    @staticmethod
-    def offline(
-        config: Config,
-        call: Callable[[Any, Context], Any] | None,
-        decode: Callable[[bytes], Any] | None = None,
-        encode: Callable[[Any], bytes | Stream] | None = None,
-    ) -> Runtime: ...
     def bind(
         self,
         call: Callable[[Any, Context], Any] | None,
         decode: Callable[[bytes], Any] | None = None,
         encode: Callable[[Any], bytes | Stream] | None = None,
+        /,
     ) -> None: ...
     def serve(self, limit: int = -1) -> None:
         """Answers invocations: for ever, or `limit` of them."""
@@ -275,9 +273,13 @@ class Runtime:
     def poll(self) -> Invocation: ...
     def decode(self, inv: Invocation) -> Any: ...
     def encode(self, result: Any) -> Any: ...
-    def answer(self, inv: Invocation, payload: Any) -> int: ...
-    def settle(self, inv: Invocation, http_status: int, body: bytes) -> int: ...
-    def fail(self, inv: Invocation, exc: BaseException) -> int: ...
+    def answer(self, inv: Invocation, payload: Any, /) -> None: ...
+    def settle(self, inv: Invocation, http_status: int, body: bytes, /) -> None: ...
+    def fail(self, inv: Invocation, exc: BaseException, /) -> None: ...
+    def fail_bare(self, inv: Invocation, exc: BaseException, /) -> None:
+        """Posts an error without loading anything; raises `exc`."""
+    def run_after(self, after: Callable[[], Any], /) -> int: ...
+    interruption: BaseException | None
     def publish_trace(self, inv: Invocation) -> int: ...
     task: Any
     def claim(self, exc: BaseException | None = None) -> int:
@@ -286,11 +288,9 @@ class Runtime:
         Args:
             exc: what the handler raised: a forked child that leaves by SystemExit may do so.
         """
-    def interrupt(self, number: int, frame: Any) -> None: ...
+    def interrupt(self, *number_and_frame: Any) -> None: ...
     def is_pending(self, generation: int) -> bool:
         """Whether the invocation of that generation is still to be answered by its handler."""
-    def cause_of(self, exc: BaseException) -> BaseException:
-        """The guard's interruption, if a task's cancellation comes from it; else the exception itself."""
     def release_guard(self) -> None:
         """Gives back what the guard took; the next event takes it again.  May be called twice."""
 
@@ -316,14 +316,6 @@ class Codec:
     name: str
     budget: int
     rented: int
-    strict: bool
-    object_hook: None
-    object_pairs_hook: None
-    parse_float: type[float]
-    parse_int: type[int]
-    parse_constant: Callable[[str], object]
-    memo: dict[str, str]
-
     def __init__(self, choice: str | None = ..., layout: str | None = ..., budget: int = ...) -> None: ...
     def buy(self) -> int: ...
     def settle(self) -> int: ...
@@ -335,12 +327,8 @@ class LogSetup:
     """Where and how this process logs."""
 
     runtime: Runtime
-    is_json: bool
-    level: str
     fd: int
-
-    def __init__(self, runtime: Runtime) -> None: ...
-    def find_spec(self, name: str, path: object = None, target: object = None) -> Any: ...
+    def find_spec(self, *name_path_target: Any) -> Any: ...
     def ids(self) -> tuple[str, str | None]: ...
 
 def log_setup() -> LogSetup | None:

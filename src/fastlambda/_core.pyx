@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=False, auto_pickle=False, always_allow_keywords=True, embedsignature=False
+# cython: language_level=3, binding=False, auto_pickle=False, always_allow_keywords=False, embedsignature=False
 """The loop: poll, decode, dispatch, respond.
 
 Owns the Runtime API connection and the invocation under way.  Promises: an invocation is answered once, by this
@@ -15,7 +15,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNABORTED, ECONNRESET, EINTR, EPIPE, ETIMEDOUT
-from libc.string cimport memcmp, memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strcspn, strlen
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -33,8 +33,12 @@ cdef extern from "Python.h":
     int PyGC_Enable()
     int Py_EnterRecursiveCall(const char *doing)    # not 0: the exception is set
     void Py_LeaveRecursiveCall()
+    const char *Py_GetVersion()
+    object PyImport_ImportModule(const char *name)
+    object PyUnicode_InternFromString(const char *text)
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
     object PyUnicode_DecodeUTF8(const char *s, Py_ssize_t size, const char *errors)
+    Py_ssize_t PyUnicode_FindChar(object text, Py_UCS4 char, Py_ssize_t start, Py_ssize_t end, int direction) except -2
     Py_ssize_t PyUnicode_GetLength(object text) except -1
 
 cdef extern from "time.h" nogil:
@@ -74,38 +78,51 @@ cdef enum:
     STREAM_BROKEN = 3   # cut off; the server sees a body that does not end
 
 
+# ---- what is loaded late ------------------------------------------------------------------------------------------
+
+cdef object late(const char *room, const char *name):
+    """`name` of a module that is loaded at this moment, if it has not been: the way to whatever a plain handler does not
+    use.  One call, because an import statement is ten times as long in machine code, and there are fifty of them.
+
+    The name is interned: the interpreter's cache of attributes keeps every string that it is asked for by its address.
+    """
+    return getattr(PyImport_ImportModule(room), PyUnicode_InternFromString(name))
+
+
 # ---- errors -------------------------------------------------------------------------------------------------------
 
-cdef int check(ssize_t status, str doing, Channel channel) except -1:
+cdef int check(ssize_t status, const char *doing, Channel channel) except -1:
     """The one converter from a native status to an exception."""
-    if status >= 0:
-        return 0
+    return 0 if status >= 0 else throw(status, doing, channel)
+
+
+cdef int throw(ssize_t status, const char *doing, Channel channel) except -1:
     try:
-        from fastlambda.errors import transport_error
+        transport_error = late(b"fastlambda.errors", b"transport_error")
     except OSError:   # no descriptor is left to open errors.py with, which is what there is to tell
-        raise OSError(-status, f"{doing} the Runtime API at {channel.runtime_api}: error {-status}") from None
-    raise transport_error(status, doing, channel.runtime_api)
+        raise OSError(-status, "%s the Runtime API at %s" % (doing.decode(), channel.runtime_api)) from None
+    raise transport_error(status, doing.decode(), channel.runtime_api)
 
 
-cdef int protocol_error(str text) except -1:
-    from fastlambda.errors import ProtocolError
-    raise ProtocolError(text)
+cdef int misused(const char *what, value) except -1:
+    """Raises the UsageError that errors.py has under that name."""
+    raise late(b"fastlambda.errors", b"usage_error")(what.decode(), value)
+
+
+cdef int cut_short(ssize_t status, Channel channel, size_t at, size_t size) except -1:
+    """Raises for a body of `size` bytes (0: chunked), of which `at` have come."""
+    raise late(b"fastlambda.errors", b"cut_short")(status, channel.runtime_api, at, size)
+
+
+cdef int not_understood(const char *what, Channel channel, value) except -1:
+    """Raises the ProtocolError that errors.py has under that name."""
+    raise late(b"fastlambda.errors", b"protocol_error")(what.decode(), channel.runtime_api, value)
 
 
 cdef int64_t now_ms() noexcept:
     cdef timespec now
     clock_gettime(CLOCK_REALTIME, &now)
     return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
-
-
-cdef int64_t whole_number(get, str name, int64_t default) except? -1:
-    text = get(name)
-    if not text:
-        return default
-    if len(text) > 9 or not text.isascii() or not text.isdecimal():
-        from fastlambda.errors import UsageError
-        raise UsageError(f"{name} must be a whole number, not {text[:64]!r}")
-    return int(text)
 
 
 cdef size_t put_size_line(char *line, size_t size) noexcept:
@@ -129,71 +146,58 @@ cdef size_t put_size_line(char *line, size_t size) noexcept:
 # ---- configuration ------------------------------------------------------------------------------------------------
 
 cdef class Config:
-    def __init__(self, *, str runtime_api=None, str handler=None, str region=None, str function_name=None,
-                 str function_version=None, str memory_limit_in_mb=None, str log_group_name=None,
-                 str log_stream_name=None, str initialization_type=None, str task_root=None, str http=None,
-                 str json=None, str json_layout=None, bint pipeline=False, bint guard=True,
-                 int64_t timeout_margin_ms=100, int64_t timeout_last_ms=30, int64_t memory_margin_mb=-1,
-                 int64_t init_limit_ms=0, str log_format=None, str log_level=None, str telemetry_fd=None,
-                 bint register_extension=False):
-        self.runtime_api = runtime_api
-        self.handler = handler
-        self.region = region
-        self.function_name = function_name
-        self.function_version = function_version
-        self.memory_limit_in_mb = memory_limit_in_mb
-        self.log_group_name = log_group_name
-        self.log_stream_name = log_stream_name
-        self.initialization_type = initialization_type
-        self.task_root = task_root
-        self.http = http
-        self.json = json
-        self.json_layout = json_layout
-        self.pipeline = pipeline
-        self.guard = guard
-        self.timeout_margin_ms = timeout_margin_ms
-        self.timeout_last_ms = timeout_last_ms
-        self.memory_margin_mb = memory_margin_mb
-        self.init_limit_ms = init_limit_ms
-        self.log_format = log_format
-        self.log_level = log_level
-        self.telemetry_fd = telemetry_fd
-        self.register_extension = register_extension
+    def __init__(self, **given):
+        cdef int i
+        for i in range(N_SETTINGS):
+            name = PyUnicode_InternFromString(SETTINGS[i].name)
+            value = default = default_of(&SETTINGS[i])
+            if name in given:
+                value = given.pop(name)
+                if not isinstance(value, str if default is None else type(default)) and value is not default:
+                    raise TypeError("Config(%s=...) cannot be %r" % (name, value))
+            setattr(self, name, value)
+        if given:
+            raise TypeError("Config() got unexpected keyword arguments: %r" % given)
 
     @staticmethod
+    @cython.always_allow_keywords(True)
     def from_env(environ=None):
+        cdef int i
+        cdef str how
+        cdef Config config = Config.__new__(Config)
         get = (_environ if environ is None else environ).get
-        how = get("AWS_LAMBDA_INITIALIZATION_TYPE")
-        return Config(
-            runtime_api=get("AWS_LAMBDA_RUNTIME_API"),
-            handler=get("_HANDLER"),
-            region=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
-            function_name=get("AWS_LAMBDA_FUNCTION_NAME"),
-            function_version=get("AWS_LAMBDA_FUNCTION_VERSION"),
-            memory_limit_in_mb=get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
-            log_group_name=get("AWS_LAMBDA_LOG_GROUP_NAME"),
-            log_stream_name=get("AWS_LAMBDA_LOG_STREAM_NAME"),
-            initialization_type=get("AWS_LAMBDA_INITIALIZATION_TYPE"),
-            task_root=get("LAMBDA_TASK_ROOT"),
-            http=get("FASTLAMBDA_HTTP"),
-            json=get("FASTLAMBDA_JSON"),
-            json_layout=get("FASTLAMBDA_JSON_LAYOUT"),
-            pipeline=get("FASTLAMBDA_PIPELINE") == "1",
-            guard=get("FASTLAMBDA_GUARD") != "0",
-            timeout_margin_ms=whole_number(get, "FASTLAMBDA_TIMEOUT_MARGIN_MS", 100),
-            timeout_last_ms=whole_number(get, "FASTLAMBDA_TIMEOUT_LAST_MS", 30),
-            memory_margin_mb=whole_number(get, "FASTLAMBDA_MEMORY_MARGIN_MB", -1),
+        for i in range(N_SETTINGS):
+            value = value_of(&SETTINGS[i], get(SETTINGS[i].variable.decode()))
+            setattr(config, PyUnicode_InternFromString(SETTINGS[i].name), value)
+        if not config.region:
+            config.region = get("AWS_DEFAULT_REGION")
+        if not get("FASTLAMBDA_INIT_LIMIT_MS"):
             # Lambda's own limits: 10 s on demand, 130 s where the time is bought beforehand.
-            init_limit_ms=whole_number(get, "FASTLAMBDA_INIT_LIMIT_MS",
-                                       10_000 if how is None or how == "on-demand" else 130_000),
-            log_format=get("AWS_LAMBDA_LOG_FORMAT"),
-            log_level=get("AWS_LAMBDA_LOG_LEVEL"),
-            telemetry_fd=get("_LAMBDA_TELEMETRY_LOG_FD"),
-            register_extension=get("FASTLAMBDA_REGISTER_EXTENSION") == "1",
-        )
+            how = config.initialization_type
+            config.init_limit_ms = 10_000 if how is None or how == "on-demand" else 130_000
+        return config
 
     def __repr__(self):
-        return f"Config(function_name={self.function_name!r}, runtime_api={self.runtime_api!r})"
+        return "Config(function_name=%r, runtime_api=%r)" % (self.function_name, self.runtime_api)
+
+
+cdef object default_of(const setting *s):
+    if s.kind == SETTING_TEXT:
+        return None
+    return s.value != 0 if s.kind == SETTING_SWITCH else s.value
+
+
+cdef object value_of(const setting *s, str text):
+    """The value of a setting whose variable holds `text`; None: there is none."""
+    if s.kind == SETTING_TEXT:
+        return text
+    if s.kind == SETTING_SWITCH:
+        return text != "0" if s.value else text == "1"
+    if not text:
+        return s.value
+    if len(text) > 9 or not text.isascii() or not text.isdecimal():
+        misused(b"number", (s.variable.decode(), text[:64]))
+    return int(text)
 
 
 # ---- one invocation -----------------------------------------------------------------------------------------------
@@ -228,7 +232,7 @@ cdef class Invocation:
         return 0
 
     @staticmethod
-    def offline(bytes body, str request_id, int64_t timeout_ms=60_000, str trace_id=""):
+    def offline(bytes body, str request_id, int64_t timeout_ms=60_000, str trace_id="", /):
         """An invocation that no server sent: for tests of a handler in this process.
 
         Args:
@@ -258,6 +262,11 @@ cdef class Invocation:
     def content_type(self):
         return self.text(RAPI_CONTENT_TYPE)
 
+    @property
+    def attempt_id(self):
+        """What tells attempts at one asynchronous event apart, where the server says; else the request id."""
+        return self.text(RAPI_INVOCATION_ID) or self.text(RAPI_REQUEST_ID)
+
 
 cdef int wait_if_lost(int status) except -1:
     """When the guard owns the connection, nothing is written any more: it ends the process."""
@@ -280,28 +289,24 @@ cdef class Channel:
         fork_watch()   # without its hook, which only a lack of memory keeps away, a child is not told from its parent
         self.n_forks = fork_count()
 
-    def __init__(self, str runtime_api, str http=None):
-        cdef str address, slash, prefix, host, port
-        address, slash, prefix = runtime_api.partition("/")
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not runtime_api.isascii() \
-                or not runtime_api.isprintable() or " " in runtime_api or "//" in runtime_api:
-            from fastlambda.errors import UsageError
-            raise UsageError("AWS_LAMBDA_RUNTIME_API must be host:port (and a path before the API's own, if need be), "
-                             f"without a scheme, not {runtime_api!r}")
+    def __init__(self, str runtime_api, str http=None, /):
+        cdef rapi_address parts
+        cdef bytes address = runtime_api.encode()
+        cdef const char *version = Py_GetVersion()
+        if not rapi_read_address(PyBytes_AsString(address), PyBytes_Size(address), &parts):
+            misused(b"address", runtime_api)
         self.runtime_api = runtime_api
-        self.host = host.strip("[]").encode()
-        self.port = port.encode()
         self.use_h11 = http == "h11"
-        version = sys.version.partition(" ")[0]
-        self.prefix = (slash + prefix).rstrip("/").encode()
+        self.host = parts.host.ptr[:parts.host.len]
+        self.port = parts.port.ptr[:parts.port.len]
+        self.prefix = parts.prefix.ptr[:parts.prefix.len]
+        self.common = b"Host: %b\r\nUser-Agent: fastlambda/%b-python/%b\r\n" % (
+            parts.authority.ptr[:parts.authority.len], FASTLAMBDA_VERSION, version[:strcspn(version, b" ")])
         self.base.prefix = PyBytes_AsString(self.prefix)
         self.base.prefix_len = PyBytes_Size(self.prefix)
-        self.common = f"Host: {address}\r\nUser-Agent: fastlambda/{__version__}-python/{version}\r\n".encode()
         self.base.common = PyBytes_AsString(self.common)
         self.base.common_len = PyBytes_Size(self.common)
-        self.next_request = (b"GET " + self.prefix + b"/2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self.common
-                             + b"\r\n")
+        self.next_request = b"GET %b/2018-06-01/runtime/invocation/next HTTP/1.1\r\n%b\r\n" % (self.prefix, self.common)
 
     def __dealloc__(self):
         net_close(self.fd)
@@ -319,9 +324,7 @@ cdef class Channel:
     cdef int refuse_inherited(self) except -1:
         """Raises in a forked child of the process that made this Channel."""
         if self.n_forks != fork_count():
-            from fastlambda.errors import UsageError
-            raise UsageError("a forked child must not use its parent's connection to the Runtime API: the parent "
-                             "answers its invocations")
+            misused(b"forked", None)
         return 0
 
     def fileno(self):
@@ -355,8 +358,8 @@ cdef class Channel:
         cdef bytes body
         body = self.exchange(PyBytes_AsString(self.next_request), PyBytes_Size(self.next_request), NULL, 0, True)
         if self.http_status != 200:
-            from fastlambda.errors import RuntimeApiError
-            raise RuntimeApiError("GET invocation/next", self.runtime_api, self.http_status, body)
+            raise late(b"fastlambda.errors", b"RuntimeApiError")("GET invocation/next", self.runtime_api,
+                                                                 self.http_status, body)
         inv = Invocation.__new__(Invocation)
         inv.body = body
         inv.channel = self
@@ -365,11 +368,9 @@ cdef class Channel:
         self.answer_head = None
         inv.deadline_ms = rapi_deadline_ms(inv.span(RAPI_DEADLINE_MS))
         if inv.fields[<int>RAPI_REQUEST_ID].len == 0:
-            protocol_error(f"the Runtime API at {self.runtime_api} sent an event without Lambda-Runtime-Aws-Request-Id;"
-                           " it cannot be answered")
+            not_understood(b"id", self, None)
         if not rapi_is_header_safe(inv.span(RAPI_INVOCATION_ID)):
-            protocol_error(f"the Runtime API at {self.runtime_api} sent a Lambda-Runtime-Invocation-Id that cannot be "
-                           f"sent back: {inv.text(RAPI_INVOCATION_ID)[:64]!r}")
+            not_understood(b"invocation id", self, inv.text(RAPI_INVOCATION_ID))
         return inv
 
     cdef bytes post_result(self, Invocation inv, object payload, bytes headers, bint with_next):
@@ -388,7 +389,7 @@ cdef class Channel:
         return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
                          inv.span(RAPI_INVOCATION_ID), data, size, inv, with_next and size <= MAX_RESULT)
 
-    def post_response(self, Invocation inv, payload, bytes headers=b"Content-Type: application/json\r\n"):
+    def post_response(self, Invocation inv, payload, bytes headers, /):
         """POST invocation/{id}/response.
 
         Args:
@@ -402,15 +403,14 @@ cdef class Channel:
         body = self.post_result(inv, payload, headers, False)
         return self.http_status, body
 
-    def post_error(self, Invocation inv, bytes body, bytes headers):
+    def post_error(self, Invocation inv, bytes body, bytes headers, /):
         """POST invocation/{id}/error; returns the answer's status and body."""
         answer = self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/error", headers,
                            inv.span(RAPI_INVOCATION_ID), PyBytes_AsString(body), PyBytes_Size(body))
         return self.http_status, answer
 
-    def post_init_error(self, bytes body, bytes headers, bytes phase=b"init"):
-        """POST init/error (or restore/error); returns the answer's status and body."""
-        cdef bytes verb = phase + b"/error"
+    def post_init_error(self, bytes body, bytes headers, bytes verb, /):
+        """POST init/error or restore/error, as `verb` says; returns the answer's status and body."""
         answer = self.post(b"", NOTHING, verb, headers, NOTHING, PyBytes_AsString(body), PyBytes_Size(body))
         return self.http_status, answer
 
@@ -428,28 +428,27 @@ cdef class Channel:
         lines.len = PyBytes_Size(headers)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         check(rapi_put_post(&self.outgoing, &self.base, path, request_id, verb, lines, invocation_id, body_len),
-              "rendering a request for", self)
+              b"rendering a request for", self)
         return self.exchange(buffer_head(&self.outgoing), buffer_len(&self.outgoing), body, body_len, False, answered,
                              with_next)
 
     # -- a streamed result ------------------------------------------------------------------------------------------
 
-    cpdef int begin_stream(self, Invocation inv, bytes headers, tuple preface=()) except -1:
+    def begin_stream(self, Invocation inv, bytes headers, tuple preface=(), /):
         cdef http1_span lines
         cdef bytes piece, chunk
         lines.ptr = PyBytes_AsString(headers)
         lines.len = PyBytes_Size(headers)
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         check(rapi_put_post(&self.outgoing, &self.base, b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", lines,
-                            inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), "rendering a request for", self)
+                            inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), b"rendering a request for", self)
         for piece in preface:
             chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
             check(buffer_append(&self.outgoing, PyBytes_AsString(chunk), PyBytes_Size(chunk)),
-                  "rendering a request for", self)
+                  b"rendering a request for", self)
         self.has_preface = len(preface) > 0
         self.stream_len = 0
         self.stream_state = STREAM_BEGUN
-        return 0
 
     cpdef Py_ssize_t write_chunk(self, data) except -1:
         cdef Py_buffer view
@@ -501,16 +500,16 @@ cdef class Channel:
         self.send_stream(b"0\r\n", 3, NULL, 0, PyBytes_AsString(tail), PyBytes_Size(tail))
         try:
             self.has_answer_begun = buffer_len(&self.incoming) > 0
-            self.await_answer("posting to")
+            self.await_answer()
             body = self.read_answer(False, False)
         finally:
             self.stream_state = STREAM_NONE
             self.close()    # AWS asks for it after a stream
         return self.http_status, body
 
-    cdef int await_answer(self, str doing) except -1:
+    cdef int await_answer(self) except -1:
         cdef ssize_t status = self.read_head()
-        return 0 if status == STATUS_DECLINED else check(status, doing, self)
+        return 0 if status == STATUS_DECLINED else check(status, b"posting to", self)
 
     cdef int send_stream(self, const char *line, size_t line_len, const char *data, size_t size, const char *tail,
                          size_t tail_len) except -1:
@@ -561,17 +560,16 @@ cdef class Channel:
 
     cdef int stream_failed(self, ssize_t status) except -1:
         """Raises StreamClosed with what is known: the server may have said why before it closed."""
-        from fastlambda.errors import stream_closed
         answer = None
         if self.stream_state == STREAM_SENT and (status == -EPIPE or status == -ECONNRESET):
             try:
                 self.has_answer_begun = buffer_len(&self.incoming) > 0
-                self.await_answer("posting to")
+                self.await_answer()
                 answer = self.read_answer(False, False)
             except OSError:
                 pass
         self.break_stream()
-        raise stream_closed(status, self.http_status, answer, self.runtime_api)
+        raise late(b"fastlambda.errors", b"stream_closed")(status, self.http_status, answer, self.runtime_api)
 
     # -- one exchange -----------------------------------------------------------------------------------------------
 
@@ -592,8 +590,7 @@ cdef class Channel:
         self.refuse_inherited()
         if self.is_next_sent:
             if not wants_fields:
-                from fastlambda.errors import UsageError
-                raise UsageError("the answer to the poll under way has to be read first: call next()")
+                misused(b"poll", None)
         elif buffer_len(&self.incoming):
             self.close()   # bytes that nobody asked for cannot be the answer to what is asked now
         try:
@@ -621,7 +618,7 @@ cdef class Channel:
                     can_repeat = False
                     self.close()
                     continue
-                check(status, "waiting for an event from" if is_get else "posting to", self)
+                check(status, b"waiting for an event from" if is_get else b"posting to", self)
             answer = self.read_answer(wants_fields, is_get)
         except BaseException:
             self.close()   # what is left on this connection belongs to a broken exchange
@@ -657,7 +654,7 @@ cdef class Channel:
             if fd != -EINTR:
                 break
             PyErr_CheckSignals()
-        check(fd, "connecting to", self)
+        check(fd, b"connecting to", self)
         self.fd = fd
         return 0
 
@@ -704,7 +701,7 @@ cdef class Channel:
         cdef size_t spill_len = 0
         cdef int fd = self.fd
         if with_spill:
-            check(buffer_reserve(&self.incoming, SPILL_ROOM), "receiving from", self)
+            check(buffer_reserve(&self.incoming, SPILL_ROOM), b"receiving from", self)
             spill = self.incoming.data + self.incoming.end
             spill_len = SPILL_ROOM
         while True:
@@ -731,12 +728,11 @@ cdef class Channel:
         idle process has it.  Where it cannot be had (no descriptor is left, the function has such a pipe, this is not
         the main thread) the wait ends now and then.
         """
-        from _signal import set_wakeup_fd
-        from os import pipe, set_blocking
         cdef int ready, fd = self.fd, wake_end = -1, signal_end = -1, timeout_ms = NET_PAUSE_MS
+        set_wakeup_fd = late(b"_signal", b"set_wakeup_fd")
         try:
-            wake_end, signal_end = pipe()
-            set_blocking(signal_end, False)
+            wake_end, signal_end = late(b"os", b"pipe")()
+            late(b"os", b"set_blocking")(signal_end, False)
             others = set_wakeup_fd(signal_end)
             if others == -1:
                 timeout_ms = -1
@@ -762,7 +758,7 @@ cdef class Channel:
     cdef ssize_t fill(self) except? -1:
         """Receives some bytes at the end of `incoming`."""
         cdef ssize_t n
-        check(buffer_reserve(&self.incoming, READ_ROOM), "receiving from", self)
+        check(buffer_reserve(&self.incoming, READ_ROOM), b"receiving from", self)
         n = self.receive(self.incoming.data + self.incoming.end, buffer_room(&self.incoming), False)
         if n > 0:
             buffer_commit(&self.incoming, n)
@@ -827,7 +823,7 @@ cdef class Channel:
         cdef size_t at
         cdef ssize_t n
         if size > MAX_BODY:
-            protocol_error(f"the Runtime API at {self.runtime_api} announced a body of {size} bytes")
+            not_understood(b"size", self, size)
         body = PyBytes_FromStringAndSize(NULL, size)   # ours alone until it is full
         data = PyBytes_AsString(body)
         at = min(<size_t>size, buffer_len(&self.incoming))
@@ -837,7 +833,7 @@ cdef class Channel:
         while at < size:
             n = self.receive(data + at, size - at, False)
             if n < 0:
-                check(n, f"reading a body of {size} bytes ({at} have come) from", self)
+                cut_short(n, self, at, size)
             at += n
         return body
 
@@ -871,7 +867,7 @@ cdef class Channel:
                     return self.read_with_h11(received + self.take_incoming(), wants_fields, is_get)
             if chunks.total > cap:
                 if chunks.total > MAX_BODY:
-                    protocol_error(f"the Runtime API at {self.runtime_api} sends a body of over {MAX_BODY} bytes")
+                    not_understood(b"size", self, chunks.total)
                 # AWS's server sends a body as one chunk, so the first size is taken as it is; then growth is geometric.
                 cap = max(<size_t>chunks.total, 2 * cap)
                 grown = PyBytes_FromStringAndSize(NULL, cap)
@@ -887,26 +883,25 @@ cdef class Channel:
             elif chunks.state == HTTP1_CHUNK_DATA:
                 n = self.receive(data + at, chunks.left, True)
                 if n < 0:
-                    check(n, f"reading a chunked body ({at} bytes have come) from", self)
+                    cut_short(n, self, at, 0)
                 http1_skip_payload(&chunks, n)
                 at += n
             else:
                 n = self.fill()
                 if n < 0:
-                    check(n, f"reading a chunked body ({at} bytes have come) from", self)
+                    cut_short(n, self, at, 0)
         buffer_trim(&self.incoming, SCRATCH_KEPT)
         return body if at == cap else body[:at]
 
     cdef bytes read_with_h11(self, bytes received, bint wants_fields, bint is_get):
         """The answer as h11, the authority, reads it: for all that the scanner declines, and on request."""
-        from fastlambda._h11 import read_response
-        answer = read_response(self.receive_bytes, received, is_get, MAX_BODY, self.runtime_api)
+        answer = late(b"fastlambda._h11", b"read_response")(self.receive_bytes, received, is_get, MAX_BODY, self.runtime_api)
         self.http_status = answer.http_status
         self.is_close = answer.is_close
         if wants_fields:
             self.keep_h11_fields(answer.headers)
         rest = <bytes>answer.rest
-        check(buffer_append(&self.incoming, PyBytes_AsString(rest), PyBytes_Size(rest)), "receiving from", self)
+        check(buffer_append(&self.incoming, PyBytes_AsString(rest), PyBytes_Size(rest)), b"receiving from", self)
         return answer.body
 
     def receive_bytes(self):
@@ -914,7 +909,7 @@ cdef class Channel:
         cdef ssize_t n = self.fill()
         if n == STATUS_PEER_CLOSED:
             return b""
-        check(n, "reading an answer from", self)
+        check(n, b"reading an answer from", self)
         return self.take_incoming()
 
     # -- the fields of an event -------------------------------------------------------------------------------------
@@ -938,15 +933,16 @@ cdef class Channel:
         cdef http1_span span
         cdef Py_ssize_t at = 0
         cdef int which
+        cdef bint is_seen[9]
+        memset(is_seen, 0, sizeof(is_seen))
         memset(self.answer_fields, 0, sizeof(self.answer_fields))
-        seen = set()
         for name, value in headers:
             span.ptr = PyBytes_AsString(name)
             span.len = PyBytes_Size(name)
             which = rapi_which_field(span)
-            if which < 0 or which in seen:   # the first of a repeated field counts
+            if which < 0 or is_seen[which]:   # the first of a repeated field counts
                 continue
-            seen.add(which)
+            is_seen[which] = True
             self.answer_fields[which].start = <uint32_t>at
             self.answer_fields[which].len = <uint32_t>PyBytes_Size(value)
             kept.append(value)
@@ -964,7 +960,7 @@ cdef class Stream:
 cdef class Context:
     """What a handler learns about its invocation and its function; attributes are made when first asked for."""
 
-    def __init__(self, Invocation invocation, Config config):
+    def __init__(self, Invocation invocation, Config config, /):
         self.begin(invocation, config)
 
     cdef int begin(self, Invocation invocation, Config config) except -1:
@@ -995,13 +991,11 @@ cdef class Context:
         elif name in ("function_name", "function_version", "memory_limit_in_mb", "log_group_name", "log_stream_name"):
             value = getattr(config, name)
         elif name == "client_context":
-            from fastlambda.context import client_context
-            value = client_context(inv.text(RAPI_CLIENT_CONTEXT))
+            value = late(b"fastlambda.context", b"client_context")(inv.text(RAPI_CLIENT_CONTEXT))
         elif name == "identity":
-            from fastlambda.context import cognito_identity
-            value = cognito_identity(inv.text(RAPI_COGNITO_IDENTITY))
+            value = late(b"fastlambda.context", b"cognito_identity")(inv.text(RAPI_COGNITO_IDENTITY))
         else:
-            raise AttributeError(f"'Context' object has no attribute {name!r}")
+            raise AttributeError("'Context' object has no attribute %r" % name)
         setattr(self, name, value)
         return value
 
@@ -1012,34 +1006,31 @@ cdef class Context:
 
     def w3c(self):
         """The W3C trace context that came with the event: a new dict."""
-        from fastlambda.context import w3c
-        return w3c(self._invocation.text(RAPI_CLIENT_CONTEXT))
+        return late(b"fastlambda.context", b"w3c")(self._invocation.text(RAPI_CLIENT_CONTEXT))
 
-    def response_stream(self, content_type=None, *, http=None, coalesce_bytes=0, coalesce_ms=0):
-        from fastlambda.streams import open_stream
-        return open_stream(self._invocation, content_type, http, coalesce_bytes, coalesce_ms)
+    def response_stream(self, *args, **options):
+        return late(b"fastlambda.streams", b"open_stream")(self._invocation, *args, **options)
 
+    @cython.always_allow_keywords(True)
     def log(self, message):
         """Writes `message` to the function's log as it is, without a new line."""
-        from fastlambda.context import log
-        log(message)
+        late(b"fastlambda.context", b"log")(message)
 
     def __copy__(self):
-        cdef Context twin = Context(self._invocation, self._config)
-        for name, value in vars(self).items():
-            setattr(twin, name, value)
+        cdef Context twin = Context.__new__(Context)
+        twin._invocation = self._invocation
+        twin._config = self._config
+        vars(twin).update(vars(self))
         return twin
 
     def __deepcopy__(self, memo):
         return self.__copy__()    # what it holds is not changed by anybody
 
     def __dir__(self):
-        from fastlambda.context import ATTRIBUTES
-        return sorted({*object.__dir__(self), *ATTRIBUTES})
+        return late(b"fastlambda.context", b"names_of")(self)
 
     def __repr__(self):
-        from fastlambda.context import describe
-        return describe(self)
+        return late(b"fastlambda.context", b"describe")(self)
 
 
 # ---- JSON ---------------------------------------------------------------------------------------------------------
@@ -1066,23 +1057,18 @@ cdef class Codec:
     """
 
     def __init__(self, str choice=None, str layout=None, Py_ssize_t budget=RENT_BUDGET):
-        from _json import make_scanner
-        if choice not in (None, "", "orjson", "stdlib"):
-            from fastlambda.errors import UsageError
-            raise UsageError(f"FASTLAMBDA_JSON must be 'orjson' or 'stdlib', not {choice!r}")
-        if layout not in (None, "", "compact", "aws"):
-            from fastlambda.errors import UsageError
-            raise UsageError(f"FASTLAMBDA_JSON_LAYOUT must be 'compact' or 'aws', not {layout!r}")
+        if choice and choice != "orjson" and choice != "stdlib":
+            misused(b"json", choice)
+        if layout and layout != "compact" and layout != "aws":
+            misused(b"layout", layout)
         self.is_aws_layout = layout == "aws"
         self.may_buy = choice != "stdlib"
         self.budget = budget
-        # What _json.make_scanner() reads from its argument.
-        self.strict = True
-        self.parse_float = float
-        self.parse_int = int
-        self.parse_constant = refuse_constant
-        self.memo = {}
-        self.scan = make_scanner(self)
+        # make_scanner() reads its settings from the attributes of an object, any object: sys.implementation's type is a
+        # namespace that costs no import.
+        self.scan = late(b"_json", b"make_scanner")(type(sys.implementation)(
+            strict=True, object_hook=None, object_pairs_hook=None, parse_float=float, parse_int=int,
+            parse_constant=refuse_constant))
         if choice == "orjson":
             self.buy()
 
@@ -1098,8 +1084,7 @@ cdef class Codec:
         """Imports orjson, if the choice allows it and it has not been."""
         if self.loads is not None or not self.may_buy:
             return 0
-        from fastlambda.codec import orjson_functions
-        functions = orjson_functions()
+        functions = late(b"fastlambda.codec", b"orjson_functions")()
         if functions is None:
             self.may_buy = False
             return 0
@@ -1178,8 +1163,7 @@ cdef class Codec:
             raise             # also what the guard raises
         except Exception as raised:
             exc = raised
-        from fastlambda.codec import explain
-        return explain(text, at, exc, self.scan)
+        return late(b"fastlambda.codec", b"explain")(text, at, exc, self.scan)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -1203,8 +1187,7 @@ cdef class Codec:
         except MemoryError:
             raise             # also what the guard raises
         except Exception as exc:
-            from fastlambda.codec import cannot_marshal
-            raise cannot_marshal(value, exc) from None
+            raise late(b"fastlambda.codec", b"cannot_marshal")(value, exc) from None
         if self.loads is None:
             self.pay_rent(PyBytes_Size(text))
         return text
@@ -1261,12 +1244,9 @@ cdef class Codec:
 
     cdef int put_other(self, buffer *to, value) except -1:
         """Whatever is not exactly a JSON type: see codec.replace()."""
-        from fastlambda.codec import replace
-        is_text, value = replace(value)
+        is_text, value = late(b"fastlambda.codec", b"replace")(value)
         if is_text:
             return put(to, PyBytes_AsString(value), PyBytes_Size(value))
-        if isinstance(value, dict):
-            return self.put_object(to, value)
         if isinstance(value, (list, tuple)):
             return self.put_array(to, value)
         return self.put(to, value)
@@ -1299,25 +1279,11 @@ cdef class Codec:
             to.end -= 1 + self.is_aws_layout
         return put(to, "}", 1)
 
-    cdef int put_object(self, buffer *to, value) except -1:
-        """A dict's subclass: its items() say what is in it."""
-        cdef bint is_empty = True
-        put(to, "{", 1)
-        for key, item in value.items():
-            is_empty = False
-            self.put_key(to, key)
-            self.put(to, item)
-            put(to, ", ", 1 + self.is_aws_layout)
-        if not is_empty:
-            to.end -= 1 + self.is_aws_layout
-        return put(to, "}", 1)
-
     cdef int put_key(self, buffer *to, key) except -1:
         if isinstance(key, str):
             self.put_text(to, key)
         else:
-            from fastlambda.codec import key_text
-            self.put_text(to, key_text(key))
+            self.put_text(to, late(b"fastlambda.codec", b"key_text")(key))
         return put(to, ": ", 1 + self.is_aws_layout)
 
     cdef int put_text(self, buffer *to, text) except -1:
@@ -1325,8 +1291,7 @@ cdef class Codec:
         cdef const char *data = PyUnicode_AsUTF8AndSize_or_null(text, &size)
         if data == NULL:      # a lone surrogate: its escape is valid JSON, its bytes would not be
             PyErr_Clear()
-            from _json import encode_basestring_ascii
-            quoted = encode_basestring_ascii(text).encode("ascii")
+            quoted = late(b"_json", b"encode_basestring_ascii")(text).encode("ascii")
             return put(to, PyBytes_AsString(quoted), PyBytes_Size(quoted))
         if json_put_string(to, data, size, self.is_aws_layout):
             raise MemoryError
@@ -1373,10 +1338,6 @@ cdef extern from *:
     int FASTLAMBDA_TRIM_HEAP() noexcept nogil
 
 
-cdef int trim_heap() noexcept:
-    return FASTLAMBDA_TRIM_HEAP()
-
-
 # Of the process, as signals are.
 cdef int DUMP_SIGNAL = 0
 cdef int INTERRUPT_SIGNAL = 0
@@ -1388,8 +1349,8 @@ cdef int claim_dump_signal() except -1:
     if DUMP_SIGNAL == 0:
         number = guard_free_signal(guard_signals_below())
         if number:
-            import faulthandler   # built into the interpreter
-            faulthandler.register(number, file=2, all_threads=True, chain=False)
+            # Built into the interpreter.  The arguments: signal, file, all threads, chain.
+            late(b"faulthandler", b"register")(number, 2, True, False)
             DUMP_SIGNAL = number
     return DUMP_SIGNAL
 
@@ -1403,8 +1364,9 @@ cdef int claim_interrupt_signal() noexcept:
 
 cdef int watch_init(Config config) except -1:
     """Has the stacks dumped half a second before Lambda's limit for init, so that the log says where it hangs."""
-    if config.guard and config.init_limit_ms > 500:
-        guard_set_alarm(claim_dump_signal(), config.init_limit_ms - 500)
+    cdef int64_t limit_ms = config.init_limit_ms
+    if config.guard and limit_ms > 500:
+        guard_set_alarm(claim_dump_signal(), limit_ms - 500)
     return 0
 
 
@@ -1418,45 +1380,35 @@ cdef class Runtime:
         call: takes (event, context), returns the result.
         decode: bytes -> event, for a declared type; None: JSON, or raw bytes when the content type is not JSON's.
         encode: result -> bytes, for a declared type; None: JSON, and bytes as they are.
-        channel: anything with a Channel's methods; None: one for config.runtime_api.
+        is_offline: without a Runtime API: its decode() and encode() are those of the loop.
     """
 
-    def __init__(self, Config config, call, decode=None, encode=None, Channel channel=None):
+    def __init__(self, Config config, call, decode=None, encode=None, bint is_offline=False, /):
         self.config = config
         self.codec = Codec(config.json, config.json_layout)
         self.bind(call, decode, encode)
-        if channel is None:
+        if not is_offline:
             if not config.runtime_api:
-                from fastlambda.errors import UsageError
-                raise UsageError("AWS_LAMBDA_RUNTIME_API is not set: this process was not started by Lambda. "
-                                 "To run a function on this machine: fastlambda invoke module.function EVENT")
-            channel = Channel(config.runtime_api, config.http)
-        self.channel = channel
-
-    @staticmethod
-    def offline(Config config, call, decode=None, encode=None):
-        """One without a Runtime API: its decode() and encode() are those of the loop."""
-        cdef Runtime runtime = Runtime.__new__(Runtime)
-        runtime.config = config
-        runtime.codec = Codec(config.json, config.json_layout)
-        runtime.bind(call, decode, encode)
-        return runtime
+                misused(b"no address", None)
+            self.channel = Channel(config.runtime_api, config.http)
 
     def __dealloc__(self):
         guard_give_slot(self.slot)
 
-    def bind(self, call, decode=None, encode=None):
+    def bind(self, call, decode=None, encode=None, /):
         """Says what is called for an event."""
         self.call = call
         self.decoder = decode
         self.encoder = encode
 
+    @cython.always_allow_keywords(True)
     def serve(self, long limit=-1):
         """Answers invocations: for ever, or `limit` of them, or until SIGTERM where something is to be done then."""
+        cdef bint is_pipelined = self.config.pipeline
         self.begin()
         try:
             while limit != 0 and not self.is_stopping:
-                self.serve_one(self.config.pipeline and limit != 1 and self.after is None)
+                self.serve_one(is_pipelined and limit != 1 and self.after is None)
                 limit -= 1
         except BaseException:
             if not (self.is_stopping and self.is_polling):   # else: hooks.Stop, out of the poll
@@ -1464,19 +1416,17 @@ cdef class Runtime:
         finally:
             self.release_guard()
         if self.is_stopping:
-            from fastlambda.hooks import shut_down
-            shut_down()
+            late(b"fastlambda.hooks", b"shut_down")()
 
     cpdef int begin(self) except -1:
         """The end of init: the snapshot, and what the function has registered."""
+        cdef str how = self.config.initialization_type
         guard_cancel_alarm()
         self.codec.look_around()
-        if self.config.initialization_type == "snap-start":
-            from fastlambda.hooks import pass_snapshot
-            pass_snapshot(self.channel)
+        if how is not None and how == "snap-start":
+            late(b"fastlambda.hooks", b"pass_snapshot")(self.channel)
         if self.config.register_extension or "fastlambda.hooks" in sys.modules:
-            from fastlambda.hooks import begin
-            begin(self)
+            late(b"fastlambda.hooks", b"begin")(self)
         return 0
 
     cdef int serve_one(self, bint with_next) except -1:
@@ -1488,9 +1438,9 @@ cdef class Runtime:
             inv.result = self.call(inv.event, context)
             payload = self.encode(inv.result)
         except BaseException as exc:
-            self.fail(inv, exc)
+            self.post_failure(inv, exc)
         else:
-            self.answer(inv, payload, with_next and inv.after is None)
+            self.post_answer(inv, payload, with_next and inv.after is None)
         inv.let_go()    # where no result was posted
         if inv.after is not None:
             self.finish(inv)
@@ -1501,11 +1451,10 @@ cdef class Runtime:
         try:
             self.run_after(inv.after)
         except Exception as exc:
-            from fastlambda.errors import ErrorReport
-            ErrorReport(exc, inv.request_id or "").log()
+            late(b"fastlambda.errors", b"ErrorReport")(exc, inv.request_id or "").log()
         return 0
 
-    cdef int run_after(self, after) except -1:
+    cpdef int run_after(self, after) except -1:
         """What comes after the answer; the log says where it is when Lambda is about to end the process."""
         if self.slot == NULL:
             after()
@@ -1528,28 +1477,11 @@ cdef class Runtime:
         inv = self.channel.next()
         self.is_polling = False
         if self.refused_id is not None:
-            inv = self.settle_refused(inv)
+            refused_id, self.refused_id = self.refused_id, None
+            inv = late(b"fastlambda.failures", b"skip_refused")(self, inv, refused_id)
         self.invocation = inv
         self.publish_trace(inv)
         self.arm(inv)
-        return inv
-
-    cdef Invocation settle_refused(self, Invocation inv):
-        """After a refused result the server hands out the same event again: it is failed, never run a second time.
-
-        Another attempt at the same asynchronous event has an invocation id of its own, where the server sends one.
-        """
-        from fastlambda.errors import ResponseRefused
-        for _ in range(2):
-            if (inv.text(RAPI_INVOCATION_ID) or inv.request_id) != self.refused_id:
-                break
-            self.fail(inv, ResponseRefused("The result of this invocation was refused by the Runtime API"))
-            inv = self.channel.next()
-        else:
-            if (inv.text(RAPI_INVOCATION_ID) or inv.request_id) == self.refused_id:
-                protocol_error(f"the Runtime API at {self.channel.runtime_api} hands out invocation {inv.request_id} "
-                               "again and again, and refuses its result")
-        self.refused_id = None
         return inv
 
     cpdef object decode(self, Invocation inv):
@@ -1560,19 +1492,25 @@ cdef class Runtime:
 
     cpdef object encode(self, result):
         """The payload to post: bytes, or text in JSON."""
+        cdef Raw raw
         if isinstance(result, bytes):
-            return Raw(bytes(result))
+            raw = <Raw>Raw.__new__(Raw)
+            raw.payload = bytes(result)
+            return raw
         if isinstance(result, Stream):
             return result
         if self.encoder is not None:
             return self.encoder(result)
         return self.codec.encode(result)
 
-    cpdef int answer(self, Invocation inv, payload, bint with_next=False) except -1:
+    def answer(self, Invocation inv, payload, /):
+        """Posts what encode() returned."""
+        self.post_answer(inv, payload, False)
+
+    cdef int post_answer(self, Invocation inv, payload, bint with_next) except -1:
         """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
         if inv.stream is not None or isinstance(payload, Stream):
-            from fastlambda.streams import answer
-            answer(self, inv, payload)
+            late(b"fastlambda.streams", b"answer")(self, inv, payload)
             return 0
         self.claim()
         if isinstance(payload, Raw):
@@ -1580,58 +1518,47 @@ cdef class Runtime:
                                             with_next)
         else:
             body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
-        return self.settle(inv, self.channel.http_status, body)
+        return self.note_answer(inv, self.channel.http_status, body)
 
-    cpdef int settle(self, Invocation inv, int http_status, bytes body) except -1:
-        """Takes note of how the Runtime API answered a result."""
+    def settle(self, Invocation inv, int http_status, bytes body, /):
+        """Takes note of how the Runtime API answered a streamed result."""
+        self.note_answer(inv, http_status, body)
+
+    cdef int note_answer(self, Invocation inv, int http_status, bytes body) except -1:
         if http_status // 100 != 2:   # 202; other servers than AWS's say 200
-            from fastlambda.errors import refused
-            if http_status not in (410, 413):   # with these the server has finished it
-                self.refused_id = inv.text(RAPI_INVOCATION_ID) or inv.request_id
-            refused("response", inv.request_id, self.channel.runtime_api, http_status, body)
+            if http_status != 410 and http_status != 413:   # with these the server has finished it
+                self.refused_id = inv.attempt_id
+            late(b"fastlambda.errors", b"refused")("response", inv.request_id, self.channel.runtime_api, http_status, body)
         self.codec.settle()
         if self.after is not None:
             self.run_after(self.after)
         return 0
 
-    cpdef int fail(self, Invocation inv, exc) except -1:
+    def fail(self, Invocation inv, exc, /):
         """Posts an error; ends the process when it asked for that."""
+        self.post_failure(inv, exc)
+
+    cdef int post_failure(self, Invocation inv, exc) except -1:
         self.claim(exc)
-        if self.interruption is not None:
-            exc = self.cause_of(exc)
-        if isinstance(exc, KeyboardInterrupt):
-            self.channel.close()
-            raise exc    # a person at a terminal
-        if inv.stream is not None:
-            from fastlambda.streams import fail
-            if fail(self, inv, exc):
-                if isinstance(exc, SystemExit):
-                    raise exc
-                return 0
         try:
-            from fastlambda.errors import ErrorReport, refused
-            report = ErrorReport(exc, inv.request_id or "")
+            tell = late(b"fastlambda.failures", b"fail")
         except (OSError, ImportError, MemoryError):
-            return self.fail_bare(inv, exc)
-        report.log()
-        http_status, body = self.channel.post_error(inv, report.body, report.headers)
-        if http_status == 431:
-            http_status, body = self.channel.post_error(inv, report.body, report.short_headers)
-        if http_status // 100 != 2:
-            refused("error", inv.request_id, self.channel.runtime_api, http_status, body)
-        if isinstance(exc, SystemExit):
-            raise exc
-        if self.after is not None:
-            self.run_after(self.after)
+            self.post_bare(inv, exc)
+        tell(self, inv, exc)
         return 0
 
-    cdef int fail_bare(self, Invocation inv, exc) except -1:
+    def fail_bare(self, Invocation inv, exc, /):
+        """Posts an error without loading anything; raises `exc`."""
+        self.post_bare(inv, exc)
+
+    cdef int post_bare(self, Invocation inv, exc) except -1:
         """Posts an error where no file can be opened, or no memory is left, to tell it better; then the loop ends."""
-        kind = "".join([c for c in type(exc).__name__ if c.isalnum() and c.isascii()])
-        text = "".join([c if " " <= c <= "~" and c not in '"\\' else "?" for c in str(exc)[:1000]])
+        cdef bytes kind = type(exc).__name__.encode("ascii", "replace")
+        if not kind.isalnum():
+            kind = b"Error"
         self.channel.post_error(
-            inv, f'{{"errorMessage": "{text}", "errorType": "{kind}", "stackTrace": []}}'.encode(),
-            f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {kind}\r\n".encode())
+            inv, self.codec.encode_exactly({"errorMessage": str(exc)[:1000], "errorType": kind.decode(), "stackTrace": []}),
+            b"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: %b\r\n" % kind)
         raise exc
 
     # -- the guard: who answers, and what interrupts (docs/guard.md) --------------------------------------------------
@@ -1671,15 +1598,14 @@ cdef class Runtime:
             self.channel.fd = -1     # closed by the fork hook
             if isinstance(exc, SystemExit):
                 raise exc
-            from fastlambda.errors import leave_child
-            leave_child(exc)
+            late(b"fastlambda.errors", b"leave_child")(exc)
         reason = guard_answer(self.slot)
         wait_if_lost(reason)
         if reason == GUARD_MEMORY:
             self.must_check_memory = True
         return 0
 
-    def interrupt(self, number, frame):
+    def interrupt(self, *number_and_frame):
         """The Python-level handler of the guard's signal: raises where the handler is, or cancels its task.
 
         A signal that comes too late finds nothing to raise for: the slot's generation says so.
@@ -1687,12 +1613,13 @@ cdef class Runtime:
         cdef int reason = guard_take_interrupt(self.slot) if self.slot != NULL else GUARD_NO_REASON
         if reason == GUARD_NO_REASON:
             if callable(self.previous):
-                self.previous(number, frame)
+                self.previous(*number_and_frame)
             return
-        exc = self.interruption = self.interruption_for(reason)
+        exc = self.interruption = late(b"fastlambda.failures", b"interruption")(
+            reason == GUARD_MEMORY, guard_resident_bytes() >> 20, guard_shared().config.memory_limit >> 20,
+            self.slot.timeout_ms, guard_remaining_ms(self.slot))
         if self.task is not None:
-            from fastlambda.runner import interrupt_task
-            if not interrupt_task(self.task, self, self.slot.generation):
+            if not late(b"fastlambda.runner", b"interrupt_task")(self.task, self, self.slot.generation):
                 return
         raise exc
 
@@ -1700,41 +1627,19 @@ cdef class Runtime:
         """Whether the invocation of that generation is still to be answered by its handler."""
         return self.slot != NULL and guard_is_pending(self.slot, generation)
 
-    cdef object interruption_for(self, int reason):
-        from fastlambda.errors import InvocationTimeout, MemoryExhausted
-        cdef int64_t remaining_ms
-        if reason == GUARD_MEMORY:
-            return MemoryExhausted(f"The process uses {guard_resident_bytes() >> 20} of the function's "
-                                   f"{guard_shared().config.memory_limit >> 20} MB of memory")
-        remaining_ms = guard_remaining_ms(self.slot)
-        return InvocationTimeout(f"The handler did not come back within the function's time-out of "
-                                 f"{self.slot.timeout_ms / 1000:.1f} s: interrupted {remaining_ms} ms before it",
-                                 remaining_ms)
-
-    cpdef object cause_of(self, exc):
-        """The interruption, if that is what a task's cancellation comes from; else `exc`."""
-        if self.interruption is None or exc is self.interruption:
-            return exc
-        asyncio = sys.modules.get("asyncio")
-        if self.task is None or asyncio is None or not isinstance(exc, asyncio.CancelledError):
-            return exc
-        if not self.task.done():
-            self.task.uncancel()             # exec_async's own, which goes on
-        if self.interruption.__traceback__ is None:
-            self.interruption.__traceback__ = exc.__traceback__
-        return self.interruption
-
     cdef int open_guard(self) except -1:
         """Takes a slot, with the first event; the thread starts when there is something to watch."""
         cdef guard *g = guard_shared()
         cdef guard_config config
-        cdef int64_t limit = 0, margin = self.config.memory_margin_mb << 20
+        cdef http1_span number
+        cdef int64_t limit = 0, margin = <int64_t>self.config.memory_margin_mb << 20
         if guard_is_unused(g) and not guard_is_forked(g):
             with nogil:
                 guard_stop(g)        # of a Runtime that is no more
         if guard_is_unused(g) or guard_is_forked(g):
-            if self.config.guard and self.config.memory_limit_in_mb and self.config.memory_limit_in_mb.isdecimal():
-                limit = min(int(self.config.memory_limit_in_mb), 1 << 30) << 20
+            if self.config.guard and self.config.memory_limit_in_mb:
+                number.ptr = PyUnicode_AsUTF8AndSize(self.config.memory_limit_in_mb, <Py_ssize_t *>&number.len)
+                limit = min(rapi_deadline_ms(number), <int64_t>1 << 30) << 20
             if margin < 0:
                 margin = min(max(limit // 20, <int64_t>8 << 20), <int64_t>64 << 20)
             config.margin_ns = <uint64_t>self.config.timeout_margin_ms * 1000000
@@ -1757,7 +1662,6 @@ cdef class Runtime:
 
     cdef int start_guard(self) except -1:
         """Claims the two signals and starts the thread: once in a process."""
-        import _signal
         cdef guard *g = guard_shared()
         self.is_started = True
         if not g.is_started:
@@ -1766,7 +1670,7 @@ cdef class Runtime:
             g.config.handler_thread = pthread_self()
         if g.config.interrupt_signal:
             try:
-                self.previous = _signal.signal(g.config.interrupt_signal, self.interrupt)
+                self.previous = late(b"_signal", b"signal")(g.config.interrupt_signal, self.interrupt)
                 self.is_interruptible = True
             except ValueError:               # not the main thread: only step two
                 pass
@@ -1786,9 +1690,8 @@ cdef class Runtime:
             with nogil:
                 guard_stop(g)
             if self.is_interruptible:
-                import _signal
                 PyErr_CheckSignals()         # nobody sends any more: the last one is handled here
-                _signal.signal(g.config.interrupt_signal, self.previous)
+                late(b"_signal", b"signal")(g.config.interrupt_signal, self.previous)
                 self.is_interruptible = False
                 self.previous = None
 
@@ -1796,12 +1699,11 @@ cdef class Runtime:
         """After MemoryExhausted: gives back what can be given back, and ends a process that stays full."""
         self.must_check_memory = False
         self.task = self.interruption = None # its traceback holds the handler's variables
-        import gc
-        gc.collect()
-        trim_heap()
+        late(b"gc", b"collect")()
+        FASTLAMBDA_TRIM_HEAP()
         if guard_memory_is_low(guard_shared()):
-            from fastlambda.errors import complain
-            complain("memory is still nearly exhausted after the invocation: the process ends, a fresh one follows")
+            late(b"fastlambda.errors", b"complain")(
+                "memory is still nearly exhausted after the invocation: the process ends, a fresh one follows")
             raise SystemExit(GUARD_EXIT_MEMORY)
         return 0
 
@@ -1815,7 +1717,7 @@ cdef class Runtime:
         elif not (isinstance(known, bytes) and <size_t>PyBytes_Size(known) == span.len
                   and memcmp(PyBytes_AsString(known), span.ptr, span.len) == 0):
             # What os.environ[...] = trace_id does, less its encoding of both and setenv(3)'s keeping every value.
-            check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), "noting the trace id of", self.channel)
+            check(envvar_put(b"_X_AMZN_TRACE_ID", span.ptr, span.len), b"noting the trace id of", self.channel)
             ENVIRON[b"_X_AMZN_TRACE_ID"] = inv.raw(RAPI_TRACE_ID)
         return 0
 
@@ -1825,18 +1727,13 @@ cdef class Raw:
     """A result of bytes, which is posted as it is."""
     cdef bytes payload
 
-    def __init__(self, bytes payload):
-        self.payload = payload
-
 
 # ---- the process's logs -------------------------------------------------------------------------------------------
 
+@cython.final
 cdef class Unbuffered:
     """A standard stream whose writes are seen at once; everything else is the stream's own."""
     cdef object stream
-
-    def __init__(self, stream):
-        self.stream = stream
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
@@ -1860,25 +1757,23 @@ cdef class Unbuffered:
 cdef class LogSetup:
     """Where and how this process logs; on sys.meta_path, it waits for somebody to import logging, and configures it."""
 
-    def __init__(self, Runtime runtime):
+    cdef int begin(self, Runtime runtime) except -1:
         config = runtime.config
         self.runtime = runtime
-        self.is_json = config.log_format is not None and config.log_format.upper() == "JSON"
-        self.level = config.log_level or ""
         self.fd = -1
         if config.telemetry_fd:
-            from os import set_inheritable
             self.fd = int(config.telemetry_fd)
             _environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
-            set_inheritable(self.fd, False)
+            late(b"os", b"set_inheritable")(self.fd, False)
+        return 0
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, *name_path_target):
         """Runs for each import of a module that is not loaded yet: does nothing but compare."""
+        cdef str name = name_path_target[0]
         if name != "logging":
             return None
         sys.meta_path.remove(self)
-        from fastlambda.logs import spec_for_logging
-        return spec_for_logging(self)
+        return late(b"fastlambda.logs", b"spec_for_logging")(self)
 
     def ids(self):
         """Request id and tenant id of the invocation under way, for log records."""
@@ -1905,82 +1800,89 @@ def running():
 def take_over(Runtime runtime):
     """Makes a process the Runtime's own: its streams and its logging.  Called before the function's code is loaded."""
     global LOGS
-    LOGS = LogSetup(runtime)
-    if sys.stdout is not None and type(sys.stdout) is not Unbuffered:
-        sys.stdout = Unbuffered(sys.stdout)
-    if sys.stderr is not None and type(sys.stderr) is not Unbuffered:
-        sys.stderr = Unbuffered(sys.stderr)
+    cdef Unbuffered unbuffered
+    LOGS = LogSetup.__new__(LogSetup)
+    LOGS.begin(runtime)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and type(stream) is not Unbuffered:
+            unbuffered = Unbuffered.__new__(Unbuffered)
+            unbuffered.stream = stream
+            setattr(sys, name, unbuffered)
     logging = sys.modules.get("logging")
     if logging is None:
         sys.meta_path.insert(0, LOGS)
     else:
-        from fastlambda.logs import configure
-        configure(logging, LOGS)
+        late(b"fastlambda.logs", b"configure")(logging, LOGS)
 
 
 # ---- the process --------------------------------------------------------------------------------------------------
 
 cdef object load_handler(str target):
     """module.function, as AWS's client finds it; whatever fails is named by handler.py."""
-    module_name, dot, name = target.rpartition(".")
+    cdef str module_name
+    cdef Py_ssize_t end = PyUnicode_GetLength(target), dot = PyUnicode_FindChar(target, c".", 0, end, -1)
     try:
-        if not dot or not module_name or module_name.partition(".")[0] in sys.builtin_module_names:
-            raise LookupError(target)
+        module_name = target[:dot] if dot > 0 else ""
+        if not module_name or module_name.partition(".")[0] in sys.builtin_module_names:
+            raise LookupError
         module_name = module_name.replace("/", ".")
         __import__(module_name)
-        return getattr(sys.modules[module_name], name)
+        return getattr(sys.modules[module_name], target[dot + 1:])
     except BaseException as exc:
-        from fastlambda.handler import fault
-        fault(target, exc)
+        late(b"fastlambda.handler", b"fault")(target, exc)
 
 
+@cython.always_allow_keywords(True)
 def main(list argv=None):
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process.
 
     Args:
         argv: the arguments after the program's name; None: those of this process.
     """
-    cdef Config config
-    cdef Runtime runtime
-    if argv is None:
-        argv = sys.argv[1:]
     try:
-        config = Config.from_env()
-        target = argv[0] if argv else config.handler
-        if not target or len(argv) > 1 or target.startswith("-"):
-            from fastlambda.handler import usage
-            return usage(argv)
-        put_task_root(config)
-        watch_init(config)
-        if ":" in target:
-            from fastlambda.runner import runtime_for_target
-            runtime = runtime_for_target(target, config)
-        else:
-            runtime = Runtime(config, None)
-            take_over(runtime)
-            try:
-                runtime.call = load_handler(target)
-                start = getattr(runtime.call, "fastlambda_start", None)
-                if start is not None:
-                    start(runtime)    # a web application's start-up belongs to init
-            except BaseException as exc:
-                from fastlambda.errors import fail_init
-                fail_init(runtime.channel, exc)
-        runtime.serve()
+        start(sys.argv[1:] if argv is None else argv)
     except Exception as exc:
         try:
-            from fastlambda.errors import leave
+            leave = late(b"fastlambda.errors", b"leave")
         except OSError:
             raise exc   # no descriptor is left to open errors.py with: the traceback tells it
         leave(exc)
 
 
+cdef int start(list argv) except -1:
+    cdef Config config = Config.from_env()
+    cdef str target = argv[0] if argv else config.handler
+    if not target or len(argv) > 1 or target.startswith("-"):
+        late(b"fastlambda.handler", b"usage")(argv)
+    put_task_root(config)
+    watch_init(config)
+    if ":" in target:
+        late(b"fastlambda.runner", b"runtime_for_target")(target, config).serve()
+    else:
+        runtime_for_handler(target, config).serve()
+    return 0
+
+
+cdef Runtime runtime_for_handler(str target, Config config):
+    cdef Runtime runtime = Runtime(config, None)
+    take_over(runtime)
+    try:
+        runtime.call = load_handler(target)
+        begin = getattr(runtime.call, "fastlambda_start", None)
+        if begin is not None:
+            begin(runtime)    # a web application's start-up belongs to init
+    except BaseException as exc:
+        late(b"fastlambda.errors", b"fail_init")(runtime.channel, exc)
+    return runtime
+
+
 cdef int put_task_root(Config config) except -1:
     """The function's own folder comes first on sys.path, as AWS's start script has it."""
-    from os import getcwd
-    root = config.task_root or getcwd()
-    if not sys.path or sys.path[0] != root:
-        sys.path.insert(0, root)
+    cdef str root = config.task_root or late(b"os", b"getcwd")()
+    cdef list path = sys.path
+    if not path or type(path[0]) is not str or <str>path[0] != root:
+        path.insert(0, root)
     return 0
 
 
@@ -2001,14 +1903,12 @@ def main_managed(str task, list sites, str runtime_dir):
         _environ["PYTHONPATH"] = runtime_dir
         own = sys.path[3]
         if holds_site_files(own):
-            from site import main as run_site
-            run_site()
+            late(b"site", b"main")()
         else:   # what the site module gives to functions
-            import builtins
-            from _sitebuiltins import Quitter, _Helper
-            builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
-            builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
-            builtins.help = _Helper()
+            builtins = sys.modules["builtins"]
+            for name in ("exit", "quit"):
+                setattr(builtins, name, late(b"_sitebuiltins", b"Quitter")(name, "Ctrl-D (i.e. EOF)"))
+            builtins.help = late(b"_sitebuiltins", b"_Helper")()
         for folder in [task, *sites]:
             add_site(folder)
     else:
@@ -2019,19 +1919,15 @@ def main_managed(str task, list sites, str runtime_dir):
 cdef int add_site(str folder) except -1:
     """site.addsitedir(), where there is a .pth file."""
     if holds_site_files(folder):
-        from site import addsitedir
-        addsitedir(folder)
+        late(b"site", b"addsitedir")(folder)
     return 0
 
 
 cdef bint holds_site_files(str folder) except -1:
     """Whether the site module would find something to do in a folder: .pth files, sitecustomize, usercustomize."""
-    from os import listdir
     try:
-        names = listdir(folder)
+        names = late(b"os", b"listdir")(folder)
     except OSError:
         return False
-    for name in names:
-        if name.endswith(".pth") or name.startswith(("sitecustomize", "usercustomize")):
-            return True
-    return False
+    listing = "\n%s\n" % "\n".join(names)
+    return ".pth\n" in listing or "\nsitecustomize" in listing or "\nusercustomize" in listing

@@ -29,7 +29,7 @@ def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Ca
             return fragment(value)  # type: ignore[arg-type]
         # A subclass would come back here for ever.
         if isinstance(value, dict):
-            return dict(value)
+            return value if type(value) is dict else dict(value)
         if isinstance(value, (list, tuple)):
             return list(value)
         if isinstance(value, str):
@@ -69,7 +69,9 @@ def replace(value: object) -> tuple[bool, object]:
         if not isinstance(fields, dict):
             raise TypeError(f"_asdict() must return a dict, not {type_name(fields)}")
         return False, fields
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, dict):
+        return False, dict(value.items())  # which say what is in it
+    if isinstance(value, (list, tuple)):
         return False, value
     # From here on only modules that somebody has imported can matter: without decimal there is no Decimal.
     modules = sys.modules

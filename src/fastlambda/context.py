@@ -109,6 +109,11 @@ def log(message: object) -> None:
     write(str(message))
 
 
+def names_of(context: object) -> list[str]:
+    """dir(context), with the attributes that are made when first asked for."""
+    return sorted({*object.__dir__(context), *ATTRIBUTES})
+
+
 def describe(context: "Any") -> str:
     """repr(context), as AWS's client has it."""
     names = [

@@ -152,6 +152,58 @@ def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
     return ProtocolError(f"{where}: status {status}")
 
 
+def usage_error(what: str, value: object) -> UsageError:
+    """The exception for one way in which the core can be called wrongly.
+
+    Args:
+        what: names the way, as the core does.
+        value: what was given; for a number, its variable and text.
+    """
+    texts = {
+        "number": "{} must be a whole number, not {!r}".format(*value) if isinstance(value, tuple) else "",
+        "address": "AWS_LAMBDA_RUNTIME_API must be host:port (and a path before the API's own, if need be), "
+        f"without a scheme, not {value!r}",
+        "no address": "AWS_LAMBDA_RUNTIME_API is not set: this process was not started by Lambda. "
+        "To run a function on this machine: fastlambda invoke module.function EVENT",
+        "forked": "a forked child must not use its parent's connection to the Runtime API: the parent answers its "
+        "invocations",
+        "poll": "the answer to the poll under way has to be read first: call next()",
+        "json": f"FASTLAMBDA_JSON must be 'orjson' or 'stdlib', not {value!r}",
+        "layout": f"FASTLAMBDA_JSON_LAYOUT must be 'compact' or 'aws', not {value!r}",
+    }
+    return UsageError(texts[what])
+
+
+def protocol_error(what: str, runtime_api: str, value: object) -> ProtocolError:
+    """The exception for one way in which the Runtime API can be wrong.
+
+    Args:
+        what: names the way, as the core does.
+        runtime_api: host:port.
+        value: what it sent.
+    """
+    texts = {
+        "id": "sent an event without Lambda-Runtime-Aws-Request-Id; it cannot be answered",
+        "invocation id": f"sent a Lambda-Runtime-Invocation-Id that cannot be sent back: {str(value)[:64]!r}",
+        "size": f"announced a body of {value} bytes",
+        "again": f"hands out invocation {value} again and again, and refuses its result",
+    }
+    return ProtocolError(f"the Runtime API at {runtime_api} {texts[what]}")
+
+
+def cut_short(status: int, runtime_api: str, at: int, size: int) -> BaseException:
+    """The exception for a body whose end did not come.
+
+    Args:
+        status: negative, as for transport_error().
+        runtime_api: host:port.
+        at: bytes that have come.
+        size: bytes that were announced; 0: the body was chunked.
+    """
+    what = f"a body of {size} bytes ({at} have come)" if size else f"a chunked body ({at} bytes have come)"
+    return transport_error(status, f"reading {what} from", runtime_api)
+
+
 def stream_closed(status: int, http_status: int, answer: "bytes | None", runtime_api: str) -> StreamClosed:
     """The exception for a stream that cannot be written to any more.
 
@@ -401,7 +453,7 @@ def fail_init(channel: object, exc: BaseException) -> "NoReturn":
     report = ErrorReport(exc, "")
     report.log()
     try:
-        http_status, body = channel.post_init_error(report.body, report.headers)  # type: ignore[attr-defined]
+        http_status, body = channel.post_init_error(report.body, report.headers, b"init/error")  # type: ignore[attr-defined]
         if http_status // 100 != 2:
             complain(f"POST init/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:

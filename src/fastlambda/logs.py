@@ -75,6 +75,15 @@ class FramedTelemetryLogSink:
 _UNLEVELED = frame_type(0, True)
 
 
+def is_json(setup: "Any") -> bool:
+    """Whether records are JSON objects.
+
+    Args:
+        setup: the core's LogSetup; None outside of Lambda's loop.
+    """
+    return setup is not None and (setup.runtime.config.log_format or "").upper() == "JSON"
+
+
 def sink_for(setup: "Any") -> "StandardLogSink | FramedTelemetryLogSink":
     """Where this process logs to.
 
@@ -111,8 +120,8 @@ def log_error(report: "Any") -> None:
     from fastlambda._core import log_setup
 
     setup = log_setup()
-    is_json = setup is not None and setup.is_json
-    if is_json:
+    is_object = is_json(setup)
+    if is_object:
         from time import gmtime, strftime
 
         stamp = strftime(_DATE + "Z", gmtime())
@@ -124,7 +133,7 @@ def log_error(report: "Any") -> None:
         for entry in report.stack_trace:
             lines += [_indented(line) for line in entry.splitlines()] or [""]
     try:
-        sink_for(setup).log_error(lines, frame_type(40, not is_json))
+        sink_for(setup).log_error(lines, frame_type(40, not is_object))
     except (OSError, ValueError, AttributeError):
         pass
 
@@ -172,8 +181,9 @@ def configure(logging: "Any", setup: "Any") -> None:
     from time import gmtime
 
     sink = sink_for(setup)
-    is_text = not setup.is_json
-    has_levels = setup.is_json or bool(setup.level)
+    is_text = not is_json(setup)
+    level = setup.runtime.config.log_level or ""
+    has_levels = not is_text or bool(level)
 
     class LambdaLoggerFilter(logging.Filter):  # type: ignore[misc]
         """Puts the ids of the invocation under way on every record."""
@@ -213,7 +223,7 @@ def configure(logging: "Any", setup: "Any") -> None:
         handler.setFormatter(JsonFormatter())
     handler.addFilter(LambdaLoggerFilter())
     root = logging.getLogger()
-    level = {"TRACE": "DEBUG"}.get(setup.level, setup.level).upper()
+    level = {"TRACE": "DEBUG"}.get(level, level).upper()
     if level in logging._nameToLevel:
         root.setLevel(level)
     root.addHandler(handler)

@@ -366,6 +366,8 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
     """
     import asyncio
 
+    from fastlambda.failures import cause_of
+
     host, runtime = _start(runner_class, config)
     runtime.is_guest = True
     loop = asyncio.get_running_loop()
@@ -390,7 +392,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                 result: Any = host.runner.run(host.shared, event)
                 payload = runtime.encode(await result if _is_awaitable(result) else result)
             except asyncio.CancelledError as exc:
-                cause = runtime.cause_of(exc)
+                cause = cause_of(runtime, exc)
                 if cause is exc:
                     raise
                 task.uncancel()
@@ -402,7 +404,7 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                     # The Runner came to a result all the same.  The guard's cancellation is over with that; another's
                     # was meant for this loop.
                     probe = asyncio.CancelledError()
-                    is_leaving = runtime.cause_of(probe) is probe
+                    is_leaving = cause_of(runtime, probe) is probe
                     if not is_leaving:
                         task.uncancel()
                 if isinstance(payload, Stream):
@@ -462,7 +464,7 @@ def exec_test(
     config = config or Config.from_env()
     region = data.region or config.region
     host = Host(runner_class, region)
-    runtime = Runtime.offline(config, host.call, host.decode, host.encode)
+    runtime = Runtime(config, host.call, host.decode, host.encode, True)
     results = []
     try:
         host.setup()

@@ -402,7 +402,9 @@ class StreamingResponse(Stream):
         self.coalesce_ms = coalesce_ms
 
     def _open(self, inv: "Invocation") -> ResponseStream:
-        return open_stream(inv, self.content_type, self.http, self.coalesce_bytes, self.coalesce_ms)
+        return open_stream(
+            inv, self.content_type, http=self.http, coalesce_bytes=self.coalesce_bytes, coalesce_ms=self.coalesce_ms
+        )
 
     async def _pump(self, stream: ResponseStream, body: "Any") -> None:
         """Writes an asynchronous body."""
@@ -448,12 +450,13 @@ def _is_async(body: object) -> bool:
 
 def open_stream(
     inv: "Invocation",
-    content_type: "str | None",
-    http: "HttpStream | None",
+    content_type: "str | None" = None,
+    *,
+    http: "HttpStream | None" = None,
     coalesce_bytes: int = 0,
     coalesce_ms: float = 0,
 ) -> ResponseStream:
-    """The stream of an invocation, which can have one."""
+    """The stream of an invocation, which can have one: what Context.response_stream() calls with its arguments."""
     if inv.stream is not None:
         raise UsageError("this invocation has a stream already")
     stream = inv.stream = ResponseStream(inv, content_type, http, coalesce_bytes, coalesce_ms)

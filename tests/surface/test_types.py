@@ -60,6 +60,9 @@ def test_the_stub_and_the_extension_have_the_same_names(name: str) -> None:
     there = {n for n in vars(kind) if not n.startswith("_")}
     if name == "Context":  # its attributes are made when asked for
         there |= set(__import__("fastlambda.context").context.ATTRIBUTES)
+    if name == "Config":  # as are its fields, from one table
+        config = _core.Config()
+        there |= set(vars(config))
     assert {n for n in declared if not n.startswith("__")} == there
 
 

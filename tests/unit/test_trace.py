@@ -37,13 +37,13 @@ import resource
 from fastlambda._core import Config, Invocation, Runtime
 from ctypes import CDLL, c_char_p
 import os
-runtime = Runtime.offline(Config(), None)
+runtime = Runtime(Config(), None, None, None, True)
 def rss():
     with open("/proc/self/statm") as f:
         return int(f.read().split()[1]) * 4096
 def put(n):
     for i in range(n):
-        runtime.publish_trace(Invocation.offline(b"", "id", trace_id=f"Root=1-{i:032d};Parent=0000;Sampled=1"))
+        runtime.publish_trace(Invocation.offline(b"", "id", 60_000, f"Root=1-{i:032d};Parent=0000;Sampled=1"))
 put(2000)
 before = rss()
 put(100_000)
@@ -65,9 +65,9 @@ import os
 libc = CDLL(None)
 libc.getenv.restype = c_char_p
 NAME = "_X_AMZN_TRACE_ID"
-runtime = Runtime.offline(Config(), None)
+runtime = Runtime(Config(), None, None, None, True)
 def publish(value):
-    runtime.publish_trace(Invocation.offline(b"", "id", trace_id=value))
+    runtime.publish_trace(Invocation.offline(b"", "id", 60_000, value))
     assert os.environ.get(NAME) == (value or None), os.environ.get(NAME)
     assert libc.getenv(NAME.encode()) == (value.encode() if value else None), libc.getenv(NAME.encode())
     entries = [line for line in os.popen("env").read().splitlines() if line.startswith(NAME)]

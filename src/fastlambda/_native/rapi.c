@@ -87,6 +87,38 @@ int rapi_is_header_safe(struct http1_span text)
     return 1;
 }
 
+static struct http1_span span_of(const char *from, const char *to)
+{
+    struct http1_span span = {from, (size_t)(to - from)};
+
+    return span;
+}
+
+int rapi_read_address(const char *text, size_t len, struct rapi_address *out)
+{
+    const char *end = text + len, *slash = end, *colon = NULL, *at;
+    struct http1_span port;
+
+    for (at = text; at < end; at++) {
+        if (*at <= ' ' || *at > '~' || (*at == '/' && at + 1 < end && at[1] == '/'))
+            return 0;
+        if (*at == '/' && slash == end)
+            slash = at;
+        if (*at == ':' && slash == end)
+            colon = at;
+    }
+    if (!colon || colon == text)
+        return 0;
+    port = span_of(colon + 1, slash);
+    if (port.len > 5 || rapi_deadline_ms(port) < 1 || rapi_deadline_ms(port) > 65535)
+        return 0;
+    out->port = port;
+    out->authority = span_of(text, slash);
+    out->host = *text == '[' && colon[-1] == ']' ? span_of(text + 1, colon - 1) : span_of(text, colon);
+    out->prefix = span_of(slash, end > slash && end[-1] == '/' ? end - 1 : end);
+    return 1;
+}
+
 /* RFC 3986, 2.3: unreserved characters. */
 static const unsigned char UNRESERVED[256] = {
     ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,

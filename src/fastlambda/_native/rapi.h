@@ -37,6 +37,17 @@ int64_t rapi_deadline_ms(struct http1_span text);
 /* 1 when the bytes may stand in a header value: printable ASCII, no white space at the ends. */
 int rapi_is_header_safe(struct http1_span text);
 
+/* The parts of a Runtime API address; they borrow from its text. */
+struct rapi_address {
+    struct http1_span host;      /* without the brackets of IPv6 */
+    struct http1_span port;      /* decimal, 1 to 65535 */
+    struct http1_span authority; /* host:port, as the Host header has it */
+    struct http1_span prefix;    /* path before the API's own, without a slash at its end; mostly empty */
+};
+
+/* 1 when the text is host:port, or host:port/path, all of it printable ASCII; else 0. */
+int rapi_read_address(const char *text, size_t len, struct rapi_address *out);
+
 /* What is the same in every request, rendered once. */
 struct rapi_base {
     const char *common; /* "Host: ...\r\nUser-Agent: ...\r\n", owned by the Channel */

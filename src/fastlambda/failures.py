@@ -1,0 +1,110 @@
+"""What the loop does with an invocation that went wrong: what is posted, and whether the process goes on.
+
+Loaded when the first one fails.  Promises: one report for an invocation; what ends the loop is raised after it.  Must
+not know: how an error is told (errors.py), sockets.
+"""
+
+import sys
+
+from fastlambda.errors import ErrorReport, InvocationTimeout, MemoryExhausted, ResponseRefused, protocol_error, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fastlambda._core import Invocation, Runtime
+
+
+def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
+    """Posts an error for an invocation that the loop has claimed.
+
+    Args:
+        runtime: whose invocation it is.
+        inv: the invocation.
+        exc: what its handler, its decoding or its encoding raised.
+
+    Raises:
+        BaseException: `exc` itself, when it ends the loop: SystemExit after its report, KeyboardInterrupt without one.
+    """
+    exc = cause_of(runtime, exc)
+    channel = runtime.channel
+    if isinstance(exc, KeyboardInterrupt):
+        channel.close()
+        raise exc  # a person at a terminal
+    if inv.stream is not None:
+        from fastlambda.streams import fail as fail_stream
+
+        if fail_stream(runtime, inv, exc):
+            if isinstance(exc, SystemExit):
+                raise exc
+            return
+    try:
+        report = ErrorReport(exc, inv.request_id or "")
+    except (OSError, ImportError, MemoryError):
+        runtime.fail_bare(inv, exc)
+        raise
+    report.log()
+    http_status, body = channel.post_error(inv, report.body, report.headers)
+    if http_status == 431:
+        http_status, body = channel.post_error(inv, report.body, report.short_headers)
+    if http_status // 100 != 2:
+        refused("error", inv.request_id or "", channel.runtime_api, http_status, body)
+    if isinstance(exc, SystemExit):
+        raise exc
+    if runtime.after is not None:
+        runtime.run_after(runtime.after)
+
+
+def skip_refused(runtime: "Runtime", inv: "Invocation", refused_id: str) -> "Invocation":
+    """The first event that is not the one whose result was refused.
+
+    After a refused result the server hands out the same event again: it is failed, never run a second time.  Another
+    attempt at the same asynchronous event has an invocation id of its own, where the server sends one.
+
+    Args:
+        runtime: the loop.
+        inv: the event that came after the refusal.
+        refused_id: attempt_id of the refused one.
+
+    Raises:
+        ProtocolError: it comes again and again.
+    """
+    for _ in range(2):
+        if inv.attempt_id != refused_id:
+            return inv
+        runtime.fail(inv, ResponseRefused("The result of this invocation was refused by the Runtime API"))
+        inv = runtime.channel.next()
+    if inv.attempt_id == refused_id:
+        raise protocol_error("again", runtime.channel.runtime_api, inv.request_id)
+    return inv
+
+
+def interruption(is_memory: bool, resident_mb: int, limit_mb: int, timeout_ms: int, remaining_ms: int) -> BaseException:
+    """What the guard's signal raises in a handler.
+
+    Args:
+        is_memory: for the memory limit; else for the deadline.
+        resident_mb, limit_mb: MiB in use, and the function's limit.
+        timeout_ms: milliseconds that the invocation had.
+        remaining_ms: milliseconds that are left.
+    """
+    if is_memory:
+        return MemoryExhausted(f"The process uses {resident_mb} of the function's {limit_mb} MB of memory")
+    return InvocationTimeout(
+        f"The handler did not come back within the function's time-out of {timeout_ms / 1000:.1f} s: "
+        f"interrupted {remaining_ms} ms before it",
+        remaining_ms,
+    )
+
+
+def cause_of(runtime: "Runtime", exc: BaseException) -> BaseException:
+    """The guard's interruption, if that is what a task's cancellation comes from; else `exc`."""
+    interruption = runtime.interruption
+    if interruption is None or exc is interruption:
+        return exc
+    asyncio = sys.modules.get("asyncio")
+    if runtime.task is None or asyncio is None or not isinstance(exc, asyncio.CancelledError):
+        return exc
+    if not runtime.task.done():
+        runtime.task.uncancel()  # exec_async's own, which goes on
+    if interruption.__traceback__ is None:
+        interruption.__traceback__ = exc.__traceback__
+    return interruption
