@@ -30,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import zopfli.zlib
+from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -67,6 +68,13 @@ NEEDED_LOCAL = (
     *("fastlambda/local/cli.py", "fastlambda/local/commands/invoke.py", "fastlambda/packaging/wrapper.sh"),
     *("entry_points.txt", "licenses/LICENSE"),
 )
+
+# What the extension takes from the C library without a version, because libc.so.6 of glibc 2.17 does not have it: see
+# glibc_alone().  All of them mean the same in every version since.
+THREADS = {
+    *("pthread_attr_setstacksize", "pthread_condattr_setclock", "pthread_create", "pthread_join", "pthread_kill"),
+    *("pthread_once", "pthread_sigmask"),
+}
 
 # Runs setup.py with neutral flags: how the building Python was compiled must not show in the wheels.
 SETUP = """
@@ -222,6 +230,25 @@ def musl_stand_in(cc: str, target: str, work: Path) -> Path:
     return work / soname
 
 
+def glibc_alone(cc: str, work: Path) -> str:
+    """zig's libc.so.6 and its static part, for a link without its libpthread.so.0.
+
+    Since glibc 2.34 that library is empty, and still a needed one is looked up, opened and mapped at every start.
+    Without it, what libc.so.6 of 2.17 does not have stays undefined and without a version (THREADS).  A newer glibc has
+    it in libc.so.6, an older one in the libpthread.so.0 that Python itself needs: that lies where Python's own symbols
+    are found, or the extension would not load at all.
+    """
+    (work / "empty.c").touch()
+    out = str(work / "empty.so")
+    said = run(*cc.split(), "-shared", "-v", work / "empty.c", "-o", out)
+    (link,) = (line.split() for line in said.splitlines() if line.startswith("ld.lld ") and out in line.split())
+    found = []
+    for name in ("libc.so.6", "libc_nonshared.a"):
+        (path,) = (word for word in link if word.endswith(f"/{name}"))
+        found.append(shutil.copy(path, work))
+    return " ".join(map(str, found))
+
+
 def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path) -> Path:
     """One wheel.
 
@@ -234,10 +261,11 @@ def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path)
     """
     tree = shutil.copytree(source, work / "tree")
     cc = f"{sys.executable} -m ziglang cc -target {target}"
-    ld = f"{cc} -shared"
-    if "musl" in target:
+    if "gnu" in target:
+        ld = f"{cc} -nostdlib -shared {glibc_alone(cc, work)}"
+    elif "musl" in target:
         ld = f"{cc} -nostdlib -shared -Wl,--no-as-needed {musl_stand_in(cc, target, work)}"
-    elif "macos" in target:
+    else:
         ld = f"{cc} -shared -undefined dynamic_lookup"
     command = ["-q", "build", "-b", work / "build", "bdist_wheel", "-b", work / "bdist", "-d", work / "out"]
     system = "darwin" if "macos" in target else "linux"
@@ -300,6 +328,33 @@ def check_wheel(path: Path) -> None:
         raise SystemExit(f"wheelhouse: {path.name} has {path.stat().st_size} bytes, over {most}")
 
 
+def check_linking(path: Path) -> None:
+    """What the extension of a Linux wheel makes the dynamic linker load and look up.
+
+    Raises:
+        SystemExit: another library than the C library is needed, or a symbol that nobody is known to have.
+    """
+    machine = path.stem.partition("linux_")[2].split("_", 2)[2]
+    is_musl = "-musllinux_" in path.name
+    with zipfile.ZipFile(path) as wheel:
+        elf = ELFFile(io.BytesIO(wheel.read("fastlambda/_core.abi3.so")))
+    libraries = [tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")]
+    expected = [f"libc.musl-{machine}.so.1" if is_musl else "libc.so.6"]
+    if libraries != expected:
+        raise SystemExit(f"wheelhouse: {path.name} needs {libraries}, not {expected}: each is one more file to open")
+    if is_musl:
+        return  # no versions there
+    versions = elf.get_section_by_name(".gnu.version")
+    plain = {
+        symbol.name
+        for n, symbol in enumerate(elf.get_section_by_name(".dynsym").iter_symbols())
+        if symbol["st_shndx"] == "SHN_UNDEF" and versions.get_symbol(n)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL")
+    }
+    stray = sorted(name for name in plain - THREADS if name and not name.startswith(("Py", "_Py")))
+    if stray:
+        raise SystemExit(f"wheelhouse: {path.name} takes {stray} from a library that it does not need")
+
+
 def audit(path: Path) -> str:
     """What auditwheel and abi3audit say about a Linux wheel, in one line.
 
@@ -359,6 +414,8 @@ def main() -> None:
         said = ""
         if path.suffix == ".whl":
             check_wheel(path)
+            if "linux_" in path.name:
+                check_linking(path)
             said = "" if args.no_audit or path.name.endswith("-any.whl") else audit(path)
         print(f"{path.stat().st_size:>8}  {path.name}  {said}", flush=True)
     if args.verify:

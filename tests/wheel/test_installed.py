@@ -65,6 +65,18 @@ def test_another_missing_module_keeps_its_own_error(installed, tmp_path):
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'not_there'"
 
 
+def test_the_extension_brings_no_library_along(installed):
+    code = (
+        "import re\n"
+        "def mapped(): return {line.split()[-1] for line in open('/proc/self/maps') if re.search(r'\\.so\\b', line)}\n"
+        "before = mapped()\n"
+        "import fastlambda._core\n"
+        "print(*mapped() - before)\n"
+    )
+    (library,) = installed.run("-c", code).stdout.split()
+    assert library.endswith("/fastlambda/_core.abi3.so")
+
+
 def test_the_sums_are_those_of_the_files(wheelhouse):
     import hashlib
 
