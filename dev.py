@@ -21,6 +21,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+LOCAL = ROOT / "packages/local"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
@@ -43,10 +44,15 @@ def must(*command: str | Path) -> None:
         sys.exit(f"dev.py: {' '.join(str(part) for part in command)} ended with {code}")
 
 
+def projects() -> list[Path]:
+    """What defines the two distributions: the runtime's, and that of the tools for the developer's machine."""
+    return [folder / name for folder in (ROOT, LOCAL) for name in ("pyproject.toml", "setup.py")]
+
+
 def state_of(extras: str) -> str:
     """Changes when what is installed has to change."""
     seen = hashlib.sha256(f"{extras} {sys.version}".encode())
-    sources = [ROOT / "pyproject.toml", ROOT / "setup.py", *sorted((ROOT / "src/fastlambda/_native").glob("*"))]
+    sources = [*projects(), *sorted((ROOT / "src/fastlambda/_native").glob("*"))]
     for path in [*sources, *sorted((ROOT / "src/fastlambda").glob("_core.p*"))]:
         seen.update(path.read_bytes())
     for name, value in sorted(os.environ.items()):
@@ -56,7 +62,7 @@ def state_of(extras: str) -> str:
 
 
 def prepare(extras: str) -> None:
-    """A virtual environment with the package, editable, and its extras; does nothing when that stands already."""
+    """A virtual environment with both distributions, editable, and extras; does nothing when that stands already."""
     mark = VENV / f"fastlambda-{extras.replace(',', '-')}"
     state = state_of(extras)
     if mark.exists() and mark.read_text() == state and (ROOT / "src/fastlambda/_core.abi3.so").exists():
@@ -66,7 +72,7 @@ def prepare(extras: str) -> None:
         venv.create(VENV, with_pip=True, clear=True)
     say(f"installing fastlambda[{extras}] and building its extension")
     must(PYTHON, "-m", "pip", "install", "-q", "--upgrade", "pip")
-    must(PYTHON, "-m", "pip", "install", "-q", "-e", f".[{extras}]")
+    must(PYTHON, "-m", "pip", "install", "-q", "-e", f".[{extras}]", "-e", LOCAL)
     mark.write_text(state)
 
 

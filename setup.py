@@ -1,4 +1,4 @@
-"""Only the extension; all metadata is in pyproject.toml.
+"""Only the extension, and the version in the extras; all metadata is in pyproject.toml.
 
 Environment switches (see CONTRIBUTING.md):
   FASTLAMBDA_BUILD_STRICT=1   warnings are errors, as on our own lanes
@@ -12,6 +12,7 @@ import os
 import re
 import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -111,4 +112,8 @@ if SMALL:
     compile_args += ["-Wno-pragma-clang-attribute"]  # regions between two declarations have no function
     modules[0].sources = [small_copy(path) if Path(path).name in HOT else path for path in modules[0].sources]
 
-setup(ext_modules=modules, options={"bdist_wheel": {"py_limited_api": "cp311"}})
+# fastlambda[local] is a second distribution of the very same version.
+extras = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["fastlambda"]["extras"]
+extras = {name: [needed.format(version=VERSION) for needed in extra] for name, extra in extras.items()}
+
+setup(ext_modules=modules, extras_require=extras, options={"bdist_wheel": {"py_limited_api": "cp311"}})

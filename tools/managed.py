@@ -175,9 +175,9 @@ class Managed:
         return AwsServer([f"{self.root}/var/runtime/bootstrap", handler], clean_env(**more), logs)
 
 
-def make_layer(out: Path, python: str, find_links: str | None) -> None:
+def make_layer(out: Path, python: str, find_links: str | None, *more: str) -> None:
     """The layer, by the command that users have."""
-    command = [sys.executable, "-m", "fastlambda.local.cli", "layer", "--python", python, "-o", str(out)]
+    command = [sys.executable, "-m", "fastlambda.local.cli", "layer", "--python", python, "-o", str(out), *more]
     subprocess.run([*command, *(["--find-links", find_links] if find_links else [])], check=True)
 
 

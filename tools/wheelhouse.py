@@ -1,4 +1,4 @@
-"""Fills wheelhouse/: the wheels of every platform, the sdist, the wheels of what they need, and SHA256SUMS.
+"""Fills wheelhouse/: the wheels of both distributions, their sdists, the wheels of what they need, and SHA256SUMS.
 
 Owns the cross-compilation.  Promises: two runs with the same tools give the same bytes; what TARGETS promises is built,
 or the run fails.  Compiles with zig (PyPI: ziglang), so no container and no second machine is needed.
@@ -30,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import zopfli.zlib
+from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -53,10 +54,27 @@ DEPENDENCIES = ("h11==0.16.0", "orjson==3.11.4")
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
 # The extension is part of every cold start; the rest of a wheel only of its download.
 MAX_EXTENSION = 220_000
-MAX_WHEEL = 210_000
+MAX_WHEEL = 172_000
+MAX_LOCAL_WHEEL = 50_000
+# What each of the two distributions may hold: they share the folder fastlambda/ and no file in it.
 BELONGS = re.compile(
-    r"fastlambda/(.+\.pyi?|py\.typed|_core\.abi3\.so|packaging/[a-z-]+\.sh)|fastlambda-[^/]+\.dist-info/.+"
+    r"fastlambda/(?!local/|packaging/)(.+\.pyi?|py\.typed|_core\.abi3\.so)|fastlambda-[^/]+\.dist-info/.+"
 )
+BELONGS_LOCAL = re.compile(
+    r"fastlambda/(local/.+\.py|packaging/([a-z_]+\.py|[a-z-]+\.sh))|fastlambda_local-[^/]+\.dist-info/.+"
+)
+NEEDED = ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE")
+NEEDED_LOCAL = (
+    *("fastlambda/local/cli.py", "fastlambda/local/commands/invoke.py", "fastlambda/packaging/wrapper.sh"),
+    *("entry_points.txt", "licenses/LICENSE"),
+)
+
+# What the extension takes from the C library without a version, because libc.so.6 of glibc 2.17 does not have it: see
+# glibc_alone().  All of them mean the same in every version since.
+THREADS = {
+    *("pthread_attr_setstacksize", "pthread_condattr_setclock", "pthread_create", "pthread_join", "pthread_kill"),
+    *("pthread_once", "pthread_sigmask"),
+}
 
 # Runs setup.py with neutral flags: how the building Python was compiled must not show in the wheels.
 SETUP = """
@@ -150,17 +168,48 @@ def put_zip(files: list[tuple[str, bytes, bytes]]) -> bytes:
 # ---- building -----------------------------------------------------------------------------------------------------
 
 
+STRAYS = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info", "_core.c", "*.small.c", "*.o")
+
+
 def build_sdist(out: Path, work: Path) -> Path:
-    """The sdist, from a copy of the files that belong to it: a checkout's egg-info would leak into it."""
+    """The runtime's sdist, from a copy of the files that belong to it: a checkout's egg-info would leak into it."""
     for name in ("MANIFEST.in", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, work)
-    strays = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info", "_core.c", "*.small.c", "*.o")
-    shutil.copytree(ROOT / "src", work / "src", ignore=strays)
+    shutil.copytree(ROOT / "src", work / "src", ignore=STRAYS)
+    return pack_sdist("fastlambda", out, work)
+
+
+def build_local_sdist(out: Path, work: Path) -> Path:
+    """The sdist of the developer's tools: packages/local with its part of the one tree."""
+    for path in (ROOT / "packages/local").iterdir():
+        if path.is_file():
+            shutil.copy(path, work)
+    package = work / "src/fastlambda"
+    for room in ("local", "packaging"):
+        shutil.copytree(ROOT / "src/fastlambda" / room, package / room, ignore=STRAYS)
+    shutil.copy(ROOT / "src/fastlambda/_version.py", package)
+    return pack_sdist("fastlambda_local", out, work)
+
+
+def pack_sdist(name: str, out: Path, work: Path) -> Path:
+    """The sdist of what lies in a folder."""
     build = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
     run(sys.executable, "-c", build, out.resolve(), cwd=work)
-    (sdist,) = out.glob("fastlambda-*.tar.gz")
+    sdist = out / f"{name}-{VERSION}.tar.gz"
     settle_sdist(sdist)
     return sdist
+
+
+def build_local_wheel(sdist: Path, out: Path, work: Path) -> Path:
+    """The wheel of the developer's tools: pure Python, one for all platforms."""
+    with tarfile.open(sdist) as packed:
+        packed.extractall(work, filter="data")
+    (tree,) = work.iterdir()
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    run(sys.executable, "-c", build, out.resolve(), cwd=tree)
+    wheel = out / f"fastlambda_local-{VERSION}-py3-none-any.whl"
+    settle_wheel(wheel)
+    return wheel
 
 
 def unpack(sdist: Path, work: Path) -> Path:
@@ -181,6 +230,25 @@ def musl_stand_in(cc: str, target: str, work: Path) -> Path:
     return work / soname
 
 
+def glibc_alone(cc: str, work: Path) -> str:
+    """zig's libc.so.6 and its static part, for a link without its libpthread.so.0.
+
+    Since glibc 2.34 that library is empty, and still a needed one is looked up, opened and mapped at every start.
+    Without it, what libc.so.6 of 2.17 does not have stays undefined and without a version (THREADS).  A newer glibc has
+    it in libc.so.6, an older one in the libpthread.so.0 that Python itself needs: that lies where Python's own symbols
+    are found, or the extension would not load at all.
+    """
+    (work / "empty.c").touch()
+    out = str(work / "empty.so")
+    said = run(*cc.split(), "-shared", "-v", work / "empty.c", "-o", out)
+    (link,) = (line.split() for line in said.splitlines() if line.startswith("ld.lld ") and out in line.split())
+    found = []
+    for name in ("libc.so.6", "libc_nonshared.a"):
+        (path,) = (word for word in link if word.endswith(f"/{name}"))
+        found.append(shutil.copy(path, work))
+    return " ".join(map(str, found))
+
+
 def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path) -> Path:
     """One wheel.
 
@@ -193,10 +261,11 @@ def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path)
     """
     tree = shutil.copytree(source, work / "tree")
     cc = f"{sys.executable} -m ziglang cc -target {target}"
-    ld = f"{cc} -shared"
-    if "musl" in target:
+    if "gnu" in target:
+        ld = f"{cc} -nostdlib -shared {glibc_alone(cc, work)}"
+    elif "musl" in target:
         ld = f"{cc} -nostdlib -shared -Wl,--no-as-needed {musl_stand_in(cc, target, work)}"
-    elif "macos" in target:
+    else:
         ld = f"{cc} -shared -undefined dynamic_lookup"
     command = ["-q", "build", "-b", work / "build", "bdist_wheel", "-b", work / "bdist", "-d", work / "out"]
     system = "darwin" if "macos" in target else "linux"
@@ -212,19 +281,21 @@ def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path)
 
 
 def build_all(out: Path, targets: dict[str, str]) -> list[Path]:
-    """The sdist, and a wheel from it for each target."""
+    """The runtime's sdist and a wheel from it for each target, then both files of the developer's tools."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for name in ("checkout", "sdist", *targets):
+        for name in ("checkout", "sdist", "local", "local sdist", *targets):
             (work / name).mkdir()
         sdist = build_sdist(out, work / "checkout")
+        local_sdist = build_local_sdist(out, work / "local")
         source = unpack(sdist, work / "sdist")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = [
                 pool.submit(build_wheel, source, platform, target, out, work / platform)
                 for platform, target in targets.items()
             ]
-            return [sdist, *(job.result() for job in jobs)]
+            jobs.append(pool.submit(build_local_wheel, local_sdist, out, work / "local sdist"))
+            return [sdist, local_sdist, *(job.result() for job in jobs)]
 
 
 # ---- checking -----------------------------------------------------------------------------------------------------
@@ -236,19 +307,52 @@ def check_wheel(path: Path) -> None:
     Raises:
         SystemExit: it does not keep to that.
     """
+    is_local = path.name.startswith("fastlambda_local-")
+    belongs, most = (BELONGS_LOCAL, MAX_LOCAL_WHEEL) if is_local else (BELONGS, MAX_WHEEL)
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         sizes = {info.filename: info.file_size for info in wheel.infolist()}
-    stray = [name for name in names if not BELONGS.fullmatch(name)]
+        (metadata,) = (wheel.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+    stray = [name for name in names if not belongs.fullmatch(name)]
     if stray:
         raise SystemExit(f"wheelhouse: {path.name} holds what does not belong there: {stray}")
-    for needed in ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE"):
+    for needed in NEEDED_LOCAL if is_local else NEEDED:
         if not any(name.endswith(needed) for name in names):
             raise SystemExit(f"wheelhouse: {path.name} lacks {needed}")
-    if sizes["fastlambda/_core.abi3.so"] > MAX_EXTENSION:
+    other = f"fastlambda=={VERSION}" if is_local else f'fastlambda-local=={VERSION}; extra == "local"'
+    if f"Requires-Dist: {other}" not in metadata.splitlines():
+        raise SystemExit(f"wheelhouse: {path.name} does not require {other}")
+    if not is_local and sizes["fastlambda/_core.abi3.so"] > MAX_EXTENSION:
         raise SystemExit(f"wheelhouse: {path.name}: the extension has over {MAX_EXTENSION} bytes: {sizes}")
-    if path.stat().st_size > MAX_WHEEL:
-        raise SystemExit(f"wheelhouse: {path.name} has {path.stat().st_size} bytes, over {MAX_WHEEL}")
+    if path.stat().st_size > most:
+        raise SystemExit(f"wheelhouse: {path.name} has {path.stat().st_size} bytes, over {most}")
+
+
+def check_linking(path: Path) -> None:
+    """What the extension of a Linux wheel makes the dynamic linker load and look up.
+
+    Raises:
+        SystemExit: another library than the C library is needed, or a symbol that nobody is known to have.
+    """
+    machine = path.stem.partition("linux_")[2].split("_", 2)[2]
+    is_musl = "-musllinux_" in path.name
+    with zipfile.ZipFile(path) as wheel:
+        elf = ELFFile(io.BytesIO(wheel.read("fastlambda/_core.abi3.so")))
+    libraries = [tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")]
+    expected = [f"libc.musl-{machine}.so.1" if is_musl else "libc.so.6"]
+    if libraries != expected:
+        raise SystemExit(f"wheelhouse: {path.name} needs {libraries}, not {expected}: each is one more file to open")
+    if is_musl:
+        return  # no versions there
+    versions = elf.get_section_by_name(".gnu.version")
+    plain = {
+        symbol.name
+        for n, symbol in enumerate(elf.get_section_by_name(".dynsym").iter_symbols())
+        if symbol["st_shndx"] == "SHN_UNDEF" and versions.get_symbol(n)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL")
+    }
+    stray = sorted(name for name in plain - THREADS if name and not name.startswith(("Py", "_Py")))
+    if stray:
+        raise SystemExit(f"wheelhouse: {path.name} takes {stray} from a library that it does not need")
 
 
 def audit(path: Path) -> str:
@@ -310,7 +414,9 @@ def main() -> None:
         said = ""
         if path.suffix == ".whl":
             check_wheel(path)
-            said = "" if args.no_audit else audit(path)
+            if "linux_" in path.name:
+                check_linking(path)
+            said = "" if args.no_audit or path.name.endswith("-any.whl") else audit(path)
         print(f"{path.stat().st_size:>8}  {path.name}  {said}", flush=True)
     if args.verify:
         with tempfile.TemporaryDirectory() as folder:
@@ -321,7 +427,8 @@ def main() -> None:
     if args.macos:
         (args.out / "untested").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            for path in build_all(Path(folder), MACOS)[1:]:
+            build_all(Path(folder), MACOS)
+            for path in sorted(Path(folder).glob("*-macosx_*.whl")):
                 check_wheel(path)
                 print(f"{path.stat().st_size:>8}  untested/{path.name}")
                 shutil.move(path, args.out / "untested")

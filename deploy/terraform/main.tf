@@ -1,4 +1,5 @@
 # A layer and a function on it.  First make both zips:
+#   pip install 'fastlambda[local]'
 #   fastlambda layer --python 3.13 --arch arm64 -o layer.zip
 #   fastlambda package src -o function.zip --python 3.13 --arch arm64
 terraform {

@@ -41,7 +41,7 @@ def run_pytest(project: Path, test: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_pytest_finds_the_plugin():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "packages/local/pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"fastlambda": "fastlambda.local.pytest_plugin"}
 
 

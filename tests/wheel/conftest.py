@@ -17,7 +17,9 @@ PYTHONS = ("3.11", "3.12", "3.13")
 def wheelhouse() -> Path:
     """What `dev.py wheelhouse` makes for this machine's platform; built once for one state of the sources."""
     sources = [
-        path for pattern in ("src/**/*", "tools/wheelhouse.py", "*.toml", "setup.py") for path in ROOT.glob(pattern)
+        path
+        for pattern in ("src/**/*", "packages/**/*", "tools/wheelhouse.py", "*.toml", "setup.py")
+        for path in ROOT.glob(pattern)
     ]
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(
@@ -41,16 +43,25 @@ def find_python(version: str) -> str | None:
     return find_python(version)
 
 
-@pytest.fixture(scope="session", params=[v for v in PYTHONS if find_python(v)])
-def installed(request, wheelhouse, tmp_path_factory) -> Installed:
-    """The wheel installed from the wheelhouse alone, in a new environment, away from the checkout."""
-    folder = tmp_path_factory.mktemp(f"installed-{request.param}")
-    python = folder / "venv/bin/python"
-    subprocess.run(
-        [find_python(request.param), "-m", "venv", "--without-pip", folder / "venv"], check=True, env=clean_env()
-    )
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install", "-q"]
-    command = [*pip, "--no-index", "--find-links", str(wheelhouse), "fastlambda"]
+def install(python: str, wheelhouse: Path, folder: Path, *packages: str) -> Installed:
+    """Packages installed from the wheelhouse alone, in a new environment, away from the checkout."""
+    here = folder / "venv/bin/python"
+    subprocess.run([python, "-m", "venv", "--without-pip", folder / "venv"], check=True, env=clean_env())
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(here), "install", "-q"]
+    command = [*pip, "--no-index", "--find-links", str(wheelhouse), *packages]
     subprocess.run(command, check=True, env=clean_env(), cwd=folder)
     (folder / "function").mkdir()
-    return Installed([str(python)], folder / "function")
+    return Installed([str(here)], folder / "function")
+
+
+@pytest.fixture(scope="session", params=[v for v in PYTHONS if find_python(v)])
+def installed(request, wheelhouse, tmp_path_factory) -> Installed:
+    """The runtime's wheel, on each Python, without the developer's tools: as it is in Lambda."""
+    folder = tmp_path_factory.mktemp(f"installed-{request.param}")
+    return install(str(find_python(request.param)), wheelhouse, folder, "fastlambda")
+
+
+@pytest.fixture(scope="session")
+def installed_local(wheelhouse, tmp_path_factory) -> Installed:
+    """fastlambda[local], as a developer has it."""
+    return install(sys.executable, wheelhouse, tmp_path_factory.mktemp("installed-local"), "fastlambda[local]")

@@ -85,6 +85,11 @@ class Installed:
             command, cwd=self.folder, env=clean_env(**self.env, **env), capture_output=True, text=True
         )
 
+    def command(self, name: str, *args: str) -> subprocess.CompletedProcess[str]:
+        """Runs a console script that was installed beside the interpreter."""
+        command = [str(Path(self.python[0]).with_name(name)), *args]
+        return subprocess.run(command, cwd=self.folder, env=clean_env(**self.env), capture_output=True, text=True)
+
     def copy_wheel_of(self, into: Path) -> Path:
         """A copy of the installed package, to be damaged."""
         done = self.run("-c", "import fastlambda; print(fastlambda.__file__)")

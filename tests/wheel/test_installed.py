@@ -1,9 +1,11 @@
 """The installed wheel, on every Python of this machine, from a folder that is not the checkout."""
 
 import json
+import zipfile
 
 import e2e
 import pytest
+from support import ROOT
 
 from fastlambda._version import __version__
 
@@ -63,6 +65,18 @@ def test_another_missing_module_keeps_its_own_error(installed, tmp_path):
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'not_there'"
 
 
+def test_the_extension_brings_no_library_along(installed):
+    code = (
+        "import re\n"
+        "def mapped(): return {line.split()[-1] for line in open('/proc/self/maps') if re.search(r'\\.so\\b', line)}\n"
+        "before = mapped()\n"
+        "import fastlambda._core\n"
+        "print(*mapped() - before)\n"
+    )
+    (library,) = installed.run("-c", code).stdout.split()
+    assert library.endswith("/fastlambda/_core.abi3.so")
+
+
 def test_the_sums_are_those_of_the_files(wheelhouse):
     import hashlib
 
@@ -76,8 +90,30 @@ def test_the_sums_are_those_of_the_files(wheelhouse):
     assert any(name.startswith("orjson-") for name in sums) and any(name.startswith("h11-") for name in sums)
 
 
-def test_the_command_line_is_installed(installed):
-    done = installed.run(
-        "-c", "from importlib.metadata import entry_points as e; print([p.name for p in e(group='console_scripts')])"
-    )
-    assert json.loads(done.stdout.replace("'", '"')) == ["fastlambda"]
+def test_without_the_tools_the_command_says_what_to_install(installed):
+    done = installed.command("fastlambda", "invoke", "functions.echo", "{}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'fastlambda[local]'" in done.stderr and "python -m fastlambda module.function" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_the_tools_the_command_invokes_a_function_of_the_wheel(installed_local):
+    done = installed_local.command("fastlambda", "invoke", "functions.echo", '{"a": 1}')
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"a": 1}), done.stderr
+    assert e2e.about(installed_local)["version"] == __version__
+
+
+def test_the_tools_bring_the_pytest_plugin_and_the_runtime_alone_does_not(installed, installed_local):
+    show = "from importlib.metadata import entry_points as e; print([p.value for p in e(group='pytest11')])"
+    assert installed_local.run("-c", show).stdout.strip() == "['fastlambda.local.pytest_plugin']"
+    assert installed.run("-c", show).stdout.strip() == "[]"
+
+
+def test_the_two_wheels_hold_the_tree_and_no_file_twice(wheelhouse):
+    held = []
+    for wheel in wheelhouse.glob("fastlambda*.whl"):
+        with zipfile.ZipFile(wheel) as packed:
+            held += [name for name in packed.namelist() if ".dist-info/" not in name]
+    tree = [path for pattern in ("*.py", "*.pyi", "*.sh") for path in (ROOT / "src/fastlambda").rglob(pattern)]
+    names = [path.relative_to(ROOT / "src").as_posix() for path in tree]
+    assert sorted(held) == sorted([*names, "fastlambda/py.typed", "fastlambda/_core.abi3.so"])

@@ -32,6 +32,12 @@ def test_the_layer_is_small_and_the_same_each_time(layer, wheelhouse, tmp_path):
     assert layer.stat().st_size < 1_500_000
 
 
+def test_requirements_that_name_the_developer_s_tools_change_nothing(layer, wheelhouse, tmp_path):
+    (tmp_path / "requirements.txt").write_text("fastlambda[local]\n")
+    make_layer(tmp_path / "local.zip", MINOR, str(wheelhouse), "-r", str(tmp_path / "requirements.txt"))
+    assert (tmp_path / "local.zip").read_bytes() == layer.read_bytes()
+
+
 def answers(managed, wrapper, logs, **env):
     with managed.serve(wrapper, logs, **env) as server:
         said = [json.loads(server.invoke(event)[1]) for event in EVENTS]

@@ -19,10 +19,12 @@ from fastlambda.packaging import archive, bytecode
 
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
 WRAPPER = "fastlambda-wrapper"
-# Not needed in Lambda: the developer's rooms, the typed faces, and what pip notes about where a package came from.
+# Not needed in Lambda: the developer's rooms (they come along when the requirements name fastlambda[local]), the typed
+# faces, and what pip notes about where a package came from.
 _NOTES_OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 LEFT_OUT = [
-    *("fastlambda/local/*", "fastlambda/packaging/*", "fastlambda/*.pyi", "bin/*", "*.pyc"),
+    *("fastlambda/local/*", "fastlambda/packaging/*", "fastlambda_local-*.dist-info/*", "fastlambda/_command.py"),
+    *("fastlambda/*.pyi", "bin/*", "*.pyc"),
     *(f"*.dist-info/{name}" for name in _NOTES_OF_PIP),
 ]
 # Of a function's folder.
