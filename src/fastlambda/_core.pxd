@@ -366,7 +366,6 @@ cdef class Runtime:
 
     cpdef int begin(self) except -1
     cdef int serve_one(self, bint with_next) except -1
-    cdef int finish(self, Invocation inv) except -1
     cpdef int run_after(self, after) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)

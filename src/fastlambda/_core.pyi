@@ -194,12 +194,10 @@ class Channel:
         """GET invocation/next: waits for an event, for hours if need be."""
     def start_next(self) -> None:
         """GET invocation/next without waiting for its answer, which next() then reads."""
-    def post_response(self, inv: Invocation, payload: bytes | str, headers: bytes, /) -> tuple[int, bytes]:
-        """POST invocation/{id}/response; the answer's status and body."""
-    def post_error(self, inv: Invocation, body: bytes, headers: bytes, /) -> tuple[int, bytes]:
-        """POST invocation/{id}/error; the answer's status and body."""
-    def post_init_error(self, body: bytes, headers: bytes, verb: bytes, /) -> tuple[int, bytes]:
-        """POST init/error or restore/error, as `verb` says; the answer's status and body."""
+    def post_error(
+        self, inv: Invocation | None, body: bytes, headers: bytes, phase: bytes = ..., /
+    ) -> tuple[int, bytes]:
+        """POST invocation/{id}/error, or {phase}/error without an invocation; the answer's status and body."""
     def get_restore_next(self) -> int:
         """GET restore/next; the answer's status."""
     stream_state: int
@@ -297,7 +295,7 @@ class Runtime:
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
 
-def main_managed(task: str, sites: list[str], runtime_dir: str) -> None:
+def main_managed(task: str, sites: list[str], runtime_dir: str, /) -> None:
     """main() for the exec wrapper of a managed runtime, whose program has set sys.path."""
 
 class Codec:
@@ -316,7 +314,7 @@ class Codec:
     name: str
     budget: int
     rented: int
-    def __init__(self, choice: str | None = ..., layout: str | None = ..., budget: int = ...) -> None: ...
+    def __init__(self, choice: str | None = ..., layout: str | None = ..., budget: int = ..., /) -> None: ...
     def buy(self) -> int: ...
     def settle(self) -> int: ...
     def look_around(self) -> int: ...

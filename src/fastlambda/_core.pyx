@@ -89,6 +89,14 @@ cdef object late(const char *room, const char *name):
     return getattr(PyImport_ImportModule(room), PyUnicode_InternFromString(name))
 
 
+cdef object late_if_possible(const char *room, const char *name):
+    """The same, or None where no descriptor or no memory is left to load it with."""
+    try:
+        return late(room, name)
+    except (OSError, ImportError, MemoryError):
+        return None
+
+
 # ---- errors -------------------------------------------------------------------------------------------------------
 
 cdef int check(ssize_t status, const char *doing, Channel channel) except -1:
@@ -97,10 +105,9 @@ cdef int check(ssize_t status, const char *doing, Channel channel) except -1:
 
 
 cdef int throw(ssize_t status, const char *doing, Channel channel) except -1:
-    try:
-        transport_error = late(b"fastlambda.errors", b"transport_error")
-    except OSError:   # no descriptor is left to open errors.py with, which is what there is to tell
-        raise OSError(-status, "%s the Runtime API at %s" % (doing.decode(), channel.runtime_api)) from None
+    transport_error = late_if_possible(b"fastlambda.errors", b"transport_error")
+    if transport_error is None:   # mostly because no descriptor is left, which is what there is to tell
+        raise OSError(-status, "%s the Runtime API at %s" % (doing.decode(), channel.runtime_api))
     raise transport_error(status, doing.decode(), channel.runtime_api)
 
 
@@ -389,29 +396,13 @@ cdef class Channel:
         return self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", headers,
                          inv.span(RAPI_INVOCATION_ID), data, size, inv, with_next and size <= MAX_RESULT)
 
-    def post_response(self, Invocation inv, payload, bytes headers, /):
-        """POST invocation/{id}/response.
-
-        Args:
-            inv: what next() returned.
-            payload: the result's bytes, or text to be sent as UTF-8.
-            headers: complete header lines.
-
-        Returns:
-            The answer's status and body.
-        """
-        body = self.post_result(inv, payload, headers, False)
-        return self.http_status, body
-
-    def post_error(self, Invocation inv, bytes body, bytes headers, /):
-        """POST invocation/{id}/error; returns the answer's status and body."""
-        answer = self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/error", headers,
-                           inv.span(RAPI_INVOCATION_ID), PyBytes_AsString(body), PyBytes_Size(body))
-        return self.http_status, answer
-
-    def post_init_error(self, bytes body, bytes headers, bytes verb, /):
-        """POST init/error or restore/error, as `verb` says; returns the answer's status and body."""
-        answer = self.post(b"", NOTHING, verb, headers, NOTHING, PyBytes_AsString(body), PyBytes_Size(body))
+    def post_error(self, Invocation inv, bytes body, bytes headers, bytes phase=None, /):
+        """POST invocation/{id}/error, or {phase}/error without an invocation; returns the answer's status and body."""
+        if inv is None:
+            answer = self.post(phase, NOTHING, b"/error", headers, NOTHING, PyBytes_AsString(body), PyBytes_Size(body))
+        else:
+            answer = self.post(b"invocation/", inv.span(RAPI_REQUEST_ID), b"/error", headers,
+                               inv.span(RAPI_INVOCATION_ID), PyBytes_AsString(body), PyBytes_Size(body))
         return self.http_status, answer
 
     def get_restore_next(self):
@@ -436,17 +427,19 @@ cdef class Channel:
 
     def begin_stream(self, Invocation inv, bytes headers, tuple preface=(), /):
         cdef http1_span lines
-        cdef bytes piece, chunk
+        cdef char line[24]
+        cdef bytes piece
         lines.ptr = PyBytes_AsString(headers)
         lines.len = PyBytes_Size(headers)
+        self.has_preface = False
         buffer_consume(&self.outgoing, buffer_len(&self.outgoing))
         check(rapi_put_post(&self.outgoing, &self.base, b"invocation/", inv.span(RAPI_REQUEST_ID), b"/response", lines,
                             inv.span(RAPI_INVOCATION_ID), RAPI_CHUNKED), b"rendering a request for", self)
         for piece in preface:
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-            check(buffer_append(&self.outgoing, PyBytes_AsString(chunk), PyBytes_Size(chunk)),
-                  b"rendering a request for", self)
-        self.has_preface = len(preface) > 0
+            check(buffer_append(&self.outgoing, line, put_size_line(line, PyBytes_Size(piece))) or
+                  buffer_append(&self.outgoing, PyBytes_AsString(piece), PyBytes_Size(piece)) or
+                  buffer_append(&self.outgoing, b"\r\n", 2), b"rendering a request for", self)
+            self.has_preface = True
         self.stream_len = 0
         self.stream_state = STREAM_BEGUN
 
@@ -1056,7 +1049,7 @@ cdef class Codec:
         budget: bytes to work without orjson.
     """
 
-    def __init__(self, str choice=None, str layout=None, Py_ssize_t budget=RENT_BUDGET):
+    def __init__(self, str choice=None, str layout=None, Py_ssize_t budget=RENT_BUDGET, /):
         if choice and choice != "orjson" and choice != "stdlib":
             misused(b"json", choice)
         if layout and layout != "compact" and layout != "aws":
@@ -1178,10 +1171,7 @@ cdef class Codec:
             try:
                 return self.dumps(value, self.fallback, self.options)
             except TypeError as exc:
-                # orjson wraps whatever the fallback raised; the guard's interruption must get through.
-                cause = exc.__cause__
-                if cause is not None and (isinstance(cause, MemoryError) or not isinstance(cause, Exception)):
-                    raise cause
+                late(b"fastlambda.codec", b"raise_interruption")(exc)
         try:
             text = self.encode_exactly(value)
         except MemoryError:
@@ -1443,15 +1433,7 @@ cdef class Runtime:
             self.post_answer(inv, payload, with_next and inv.after is None)
         inv.let_go()    # where no result was posted
         if inv.after is not None:
-            self.finish(inv)
-        return 0
-
-    cdef int finish(self, Invocation inv) except -1:
-        """What the handler has left for after its answer; an error there is logged, for nobody waits for it."""
-        try:
-            self.run_after(inv.after)
-        except Exception as exc:
-            late(b"fastlambda.errors", b"ErrorReport")(exc, inv.request_id or "").log()
+            late(b"fastlambda.failures", b"run_last")(self, inv)
         return 0
 
     cpdef int run_after(self, after) except -1:
@@ -1540,9 +1522,8 @@ cdef class Runtime:
 
     cdef int post_failure(self, Invocation inv, exc) except -1:
         self.claim(exc)
-        try:
-            tell = late(b"fastlambda.failures", b"fail")
-        except (OSError, ImportError, MemoryError):
+        tell = late_if_possible(b"fastlambda.failures", b"fail")
+        if tell is None:
             self.post_bare(inv, exc)
         tell(self, inv, exc)
         return 0
@@ -1843,10 +1824,9 @@ def main(list argv=None):
     try:
         start(sys.argv[1:] if argv is None else argv)
     except Exception as exc:
-        try:
-            leave = late(b"fastlambda.errors", b"leave")
-        except OSError:
-            raise exc   # no descriptor is left to open errors.py with: the traceback tells it
+        leave = late_if_possible(b"fastlambda.errors", b"leave")
+        if leave is None:
+            raise   # the traceback tells it
         leave(exc)
 
 
@@ -1886,7 +1866,7 @@ cdef int put_task_root(Config config) except -1:
     return 0
 
 
-def main_managed(str task, list sites, str runtime_dir):
+def main_managed(str task, list sites, str runtime_dir, /):
     """main() for the exec wrapper of a managed runtime, whose program has set sys.path.
 
     Does what AWS's start module does besides: .pth files of the function and its layers, PYTHONPATH for children.  Here

@@ -47,6 +47,17 @@ def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Ca
     return orjson.loads, orjson.dumps, fallback, options
 
 
+def raise_interruption(exc: TypeError) -> None:
+    """Raises the guard's interruption, if that is what came up in the fallback: orjson wraps whatever does.
+
+    Args:
+        exc: what orjson's dumps raised.
+    """
+    cause = exc.__cause__
+    if cause is not None and (isinstance(cause, MemoryError) or not isinstance(cause, Exception)):
+        raise cause
+
+
 def replace(value: object) -> tuple[bool, object]:
     """What is written in place of a value that is not exactly of a JSON type.
 

@@ -453,7 +453,7 @@ def fail_init(channel: object, exc: BaseException) -> "NoReturn":
     report = ErrorReport(exc, "")
     report.log()
     try:
-        http_status, body = channel.post_init_error(report.body, report.headers, b"init/error")  # type: ignore[attr-defined]
+        http_status, body = channel.post_error(None, report.body, report.headers, b"init")  # type: ignore[attr-defined]
         if http_status // 100 != 2:
             complain(f"POST init/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:

@@ -53,6 +53,14 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
         runtime.run_after(runtime.after)
 
 
+def run_last(runtime: "Runtime", inv: "Invocation") -> None:
+    """Runs what a handler has left for after its answer; an error there is logged, for nobody waits for it."""
+    try:
+        runtime.run_after(inv.after)  # type: ignore[arg-type]
+    except Exception as exc:
+        ErrorReport(exc, inv.request_id or "").log()
+
+
 def skip_refused(runtime: "Runtime", inv: "Invocation", refused_id: str) -> "Invocation":
     """The first event that is not the one whose result was refused.
 

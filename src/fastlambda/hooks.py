@@ -241,7 +241,7 @@ def _fail_phase(channel: "Channel", exc: BaseException, phase: bytes, error_type
     report.log()
     headers = f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {error_type}\r\n".encode("ascii")
     try:
-        http_status, body = channel.post_init_error(report.body, headers, phase + b"/error")
+        http_status, body = channel.post_error(None, report.body, headers, phase)
         if http_status != 202:
             complain(f"POST {phase.decode()}/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:

@@ -385,6 +385,6 @@ def test_a_poll_under_way_is_not_taken_for_the_answer_to_a_post(http_mode: str) 
         inv = channel.next()
         channel.start_next()
         with pytest.raises(UsageError, match="poll under way"):
-            channel.post_response(inv, b"1", b"Content-Type: application/json\r\n")
+            channel.post_error(inv, b"{}", b"Content-Type: application/json\r\n")
         assert channel.next().request_id == "b"
         channel.close()

@@ -309,7 +309,7 @@ def test_switching_at_any_point_changes_nothing_that_is_seen(point):
 
 @pytest.mark.parametrize("budget", [0, 1, 50, 100, 101, 500, 10_000])
 def test_orjson_is_bought_between_invocations_when_the_rent_reaches_its_price(budget):
-    codec = Codec(budget=budget)
+    codec = Codec(None, None, budget)
     spent = 0
     for value in STEPS:
         body = codec.encode(value)
@@ -321,7 +321,7 @@ def test_orjson_is_bought_between_invocations_when_the_rent_reaches_its_price(bu
 
 
 def test_one_document_that_costs_more_than_the_import_buys_at_once():
-    codec = Codec(budget=1000)
+    codec = Codec(None, None, 1000)
     codec.decode(b"1")
     assert codec.name == "stdlib"
     codec.decode(b'"' + b"x" * 1000 + b'"')
@@ -358,7 +358,7 @@ def test_a_larger_document_pays_for_what_is_over_the_free_bytes(excess):
 
 def test_stdlib_never_buys_and_orjson_does_at_once():
     assert Codec("orjson").name == "orjson"
-    codec = Codec("stdlib", budget=0)
+    codec = Codec("stdlib", None, 0)
     codec.decode(b"[1,2,3]")
     codec.settle()
     codec.look_around()
