@@ -44,6 +44,14 @@ CONTENDERS = [
     Contender(
         "fastlambda, pipelined", FASTEST, ("fastlambda",), {"FASTLAMBDA_PIPELINE": "1"}, suites=("warm", "volume")
     ),
+    # The event's bytes, undecoded, and back: the distance to the row above it is what JSON costs.
+    Contender(
+        "fastlambda, without JSON",
+        [*FASTEST[:-1], "echo_bytes:Echo"],
+        ("fastlambda",),
+        suites=("warm",),
+        decodes=False,
+    ),
     Contender(AWS, ["{python}", "-m", "awslambdaric", "{handler}"], ("awslambdaric",)),
     Contender(
         "awslambdaric by script",
