@@ -12,7 +12,6 @@ import json
 import random
 import shlex
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +22,6 @@ import rig
 
 N = 6000
 STRETCHES = ("event_to_answer", "ack_to_poll")
-# The C client by this name writes answer and poll in one call, as does fastlambda's.
 NAMES = ("C client", "C client, pipelined", "fastlambda", "fastlambda, without JSON", "fastlambda, pipelined")
 EPILOG = """\
 examples
@@ -31,18 +29,6 @@ examples
   python bench/onpath.py --event 1.4KB --rounds 9
   python bench/onpath.py --contender awslambdaric
 """
-
-
-def compile_library(into):
-    """Compiles onpath.c; returns the library's path."""
-    library = into / "onpath.so"
-    source = rig.HERE / "onpath.c"
-    built = subprocess.run(
-        ["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], capture_output=True, text=True
-    )
-    if built.returncode:
-        raise rig.BenchError(f"compiling {source.name} failed:\n{built.stderr}")
-    return library
 
 
 def measured(setting, contender, library, event):
@@ -71,7 +57,7 @@ def main(argv=None):
     setting, _ = rig.prepare()
     seen = collections.defaultdict(list)
     try:
-        library = compile_library(setting.task.parent)
+        library = rig.compile_c("onpath", setting.task.parent, "-shared", "-fPIC", "-ldl")
         wanted = [c for c in rig.CONTENDERS if c.name in (args.contender or NAMES)]
         for n in range(args.rounds):
             for contender in random.sample(wanted, len(wanted)):

@@ -102,19 +102,25 @@ class Setting:
         return [found, *out[1:]]
 
 
-def compile_tools(into, cc=None):
-    """Compiles endpoint.c and client.c with the system's C compiler, unless they are up to date."""
+def compile_c(name, into, *options, cc=None):
+    """Compiles NAME.c of this folder with the system's C compiler; returns the path of the result, into/NAME."""
     cc = shlex.split(cc or os.environ.get("CC", "cc"))
+    source, result = HERE / f"{name}.c", into / name
+    fresh = into / f"{name}.{os.getpid()}"  # renamed when complete: two benches may compile at once
+    command = [*cc, "-O2", "-Wall", "-Wextra", "-o", fresh, source, *options]
+    built = subprocess.run(command, capture_output=True, text=True)
+    if built.returncode:
+        raise BenchError(f"compiling {source.name} with {shlex.join(cc)} failed:\n{built.stderr}")
+    return fresh.replace(result)
+
+
+def compile_tools(into, cc=None):
+    """Compiles endpoint.c and client.c, unless they are up to date."""
     into.mkdir(parents=True, exist_ok=True)
     for name in ("endpoint", "client"):
         source, program = HERE / f"{name}.c", into / name
-        if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
-            continue
-        fresh = into / f"{name}.{os.getpid()}"  # renamed when complete: two benches may compile at once
-        built = subprocess.run([*cc, "-O2", "-Wall", "-Wextra", "-o", fresh, source], capture_output=True, text=True)
-        if built.returncode:
-            raise BenchError(f"compiling {source.name} with {shlex.join(cc)} failed:\n{built.stderr}")
-        fresh.replace(program)
+        if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
+            compile_c(name, into, cc=cc)
 
 
 def clean_interpreter(into):

@@ -38,6 +38,7 @@ cdef extern from "Python.h":
     object PyUnicode_InternFromString(const char *text)
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
     object PyUnicode_DecodeUTF8(const char *s, Py_ssize_t size, const char *errors)
+    int PyUnicode_CompareWithASCIIString(object text, const char *other)
     Py_ssize_t PyUnicode_FindChar(object text, Py_UCS4 char, Py_ssize_t start, Py_ssize_t end, int direction) except -2
     Py_ssize_t PyUnicode_GetLength(object text) except -1
 
@@ -1534,7 +1535,7 @@ cdef class Runtime:
 
     cdef int post_bare(self, Invocation inv, exc) except -1:
         """Posts an error where no file can be opened, or no memory is left, to tell it better; then the loop ends."""
-        cdef bytes kind = type(exc).__name__.encode("ascii", "replace")
+        cdef bytes kind = type(exc).__name__.encode("ascii", "ignore").replace(b"_", b"")
         if not kind.isalnum():
             kind = b"Error"
         self.channel.post_error(
@@ -1748,10 +1749,9 @@ cdef class LogSetup:
             late(b"os", b"set_inheritable")(self.fd, False)
         return 0
 
-    def find_spec(self, *name_path_target):
+    def find_spec(self, *name_path_target, **named):
         """Runs for each import of a module that is not loaded yet: does nothing but compare."""
-        cdef str name = name_path_target[0]
-        if name != "logging":
+        if PyUnicode_CompareWithASCIIString(name_path_target[0], b"logging"):
             return None
         sys.meta_path.remove(self)
         return late(b"fastlambda.logs", b"spec_for_logging")(self)
@@ -1860,7 +1860,7 @@ cdef Runtime runtime_for_handler(str target, Config config):
 cdef int put_task_root(Config config) except -1:
     """The function's own folder comes first on sys.path, as AWS's start script has it."""
     cdef str root = config.task_root or late(b"os", b"getcwd")()
-    cdef list path = sys.path
+    path = sys.path
     if not path or type(path[0]) is not str or <str>path[0] != root:
         path.insert(0, root)
     return 0

@@ -366,8 +366,6 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
     """
     import asyncio
 
-    from fastlambda.failures import cause_of
-
     host, runtime = _start(runner_class, config)
     runtime.is_guest = True
     loop = asyncio.get_running_loop()
@@ -392,6 +390,8 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                 result: Any = host.runner.run(host.shared, event)
                 payload = runtime.encode(await result if _is_awaitable(result) else result)
             except asyncio.CancelledError as exc:
+                from fastlambda.failures import cause_of
+
                 cause = cause_of(runtime, exc)
                 if cause is exc:
                     raise
@@ -403,6 +403,8 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
                 if task.cancelling() > n_cancelled:
                     # The Runner came to a result all the same.  The guard's cancellation is over with that; another's
                     # was meant for this loop.
+                    from fastlambda.failures import cause_of
+
                     probe = asyncio.CancelledError()
                     is_leaving = cause_of(runtime, probe) is probe
                     if not is_leaving:
