@@ -9,7 +9,7 @@ Source: ASGI 3.0, HTTP and lifespan, spec version 2.4.
 import asyncio
 
 from fastlambda.errors import ErrorReport, UsageError, complain
-from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, has_body, request_of, response_of
+from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, check_status, has_body, request_of, response_of
 from fastlambda.runner import Loop
 from fastlambda.streams import HttpStream
 
@@ -263,8 +263,8 @@ class Cycle:
         if kind == "http.response.start":
             if self.is_started:
                 raise RuntimeError("http.response.start was sent twice")
+            self.status = check_status(message.get("status"))
             self.is_started = True
-            self.status = int(message["status"])
             self.headers = [
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in message.get("headers", ())

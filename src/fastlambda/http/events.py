@@ -9,7 +9,7 @@ balancer targets, and VPC Lattice targets (versions 1 and 2); RFC 9110.
 from binascii import a2b_base64, b2a_base64
 from urllib.parse import quote, unquote
 
-from fastlambda.errors import UnmarshalError
+from fastlambda.errors import UnmarshalError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def response_of(request: Request, status: int, headers: "Iterable[tuple[str, str
 
     Args:
         request: that is answered.
-        status: 100 to 599.
+        status: 200 to 599.
         headers: names may come several times.
         body: of the response; left out where HTTP has none.
     """
@@ -313,9 +313,22 @@ def response_of(request: Request, status: int, headers: "Iterable[tuple[str, str
     return answer
 
 
+def check_status(status: object) -> int:
+    """An application's status, if it is one that a response can have.
+
+    Informational ones are not: a gateway would wait for the answer proper, or make a 502 of it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+        raise UsageError(f"a response has a status from 200 to 599, not {str(status)[:32]!r}")
+    return int(status)
+
+
 def has_body(method: str, status: int) -> bool:
     """Whether HTTP has a body there. RFC 9110, section 6.4.1."""
-    return method != "HEAD" and status >= 200 and status not in (204, 304)
+    return method != "HEAD" and status not in (204, 304)
 
 
 def _text(headers: "Headers", body: bytes) -> "tuple[str, bool]":

@@ -9,7 +9,7 @@ import sys
 from io import BytesIO
 
 from fastlambda.errors import ErrorReport, UsageError
-from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, has_body, request_of, response_of
+from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, check_status, has_body, request_of, response_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Cycle:
             self._body.clear()
         elif self.status:
             raise RuntimeError("start_response() was called twice")
-        self.status = int(status[:3])
+        self.status = _code(status)
         self.headers = list(headers)
         return self._write
 
@@ -173,6 +173,12 @@ class StreamedCycle(Cycle):
 
     def answer(self) -> None:
         return None
+
+
+def _code(status: object) -> int:
+    """The code of a status line such as "200 OK". PEP 3333: three digits, then a blank."""
+    word = status.partition(" ")[0] if isinstance(status, str) else ""
+    return check_status(int(word) if len(word) == 3 and word.isascii() and word.isdigit() else str(status))
 
 
 def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
