@@ -53,7 +53,8 @@ def state_of(extras: str) -> str:
     """Changes when what is installed has to change."""
     seen = hashlib.sha256(f"{extras} {sys.version}".encode())
     sources = [*projects(), *sorted((ROOT / "src/fastlambda/_native").glob("*"))]
-    for path in [*sources, *sorted((ROOT / "src/fastlambda").glob("_core.p*"))]:
+    core = [*(ROOT / "src/fastlambda").glob("_core.p*"), *(ROOT / "src/fastlambda/_cython").glob("*.pxi")]
+    for path in [*sources, *sorted(core)]:
         seen.update(path.read_bytes())
     for name, value in sorted(os.environ.items()):
         if name.startswith(("FASTLAMBDA_BUILD", "FASTLAMBDA_SANITIZE")):

@@ -247,13 +247,15 @@ def error_type(exc: BaseException) -> str:
     return type(exc).__name__
 
 
+# Frames of the extension; debug builds have them.
+_CYTHON = (".pyx", ".pxi")
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _ASYNCIO = os.path.join(os.path.dirname(os.__file__), "asyncio") + os.sep
 
 
 def _is_ours(path: str) -> bool:
     """Whether a frame is of the way into the user's code: ours, the event loop's, the import machinery's."""
-    return path.startswith((_HERE, _ASYNCIO, "<frozen importlib")) or path.endswith("_core.pyx")
+    return path.startswith((_HERE, _ASYNCIO, "<frozen importlib")) or path.endswith(_CYTHON)
 
 
 def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
@@ -261,7 +263,7 @@ def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
     from traceback import StackSummary, walk_tb
 
     frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_WALKED))
-    while frames and frames[-1].filename.endswith("_core.pyx"):  # called back, or where the guard's signal was handled
+    while frames and frames[-1].filename.endswith(_CYTHON):  # called back, or where the guard's signal was handled
         frames.pop()
     for i, frame in enumerate(frames):
         if not _is_ours(frame.filename):

@@ -22,9 +22,8 @@ def wheelhouse() -> Path:
         for path in ROOT.glob(pattern)
     ]
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(
-        p for p in sources if p.is_file() and p.suffix in (".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".sh", ".toml")
-    ):
+    endings = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".sh", ".toml")
+    for path in sorted(p for p in sources if p.is_file() and p.suffix in endings):
         if path.name != "_core.c":
             digest.update(path.read_bytes())
     folder = ROOT / ".cache/test-wheelhouse"

@@ -1,0 +1,114 @@
+# ---- the process --------------------------------------------------------------------------------------------------
+
+cdef object load_handler(str target):
+    """module.function, as AWS's client finds it; whatever fails is named by handler.py."""
+    cdef str module_name
+    cdef Py_ssize_t end = PyUnicode_GetLength(target), dot = PyUnicode_FindChar(target, c".", 0, end, -1)
+    try:
+        module_name = target[:dot] if dot > 0 else ""
+        if not module_name or module_name.partition(".")[0] in sys.builtin_module_names:
+            raise LookupError
+        module_name = module_name.replace("/", ".")
+        __import__(module_name)
+        return getattr(sys.modules[module_name], target[dot + 1:])
+    except BaseException as exc:
+        late(b"fastlambda.handler", b"fault")(target, exc)
+
+
+@cython.always_allow_keywords(True)
+def main(list argv=None):
+    """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process.
+
+    Args:
+        argv: the arguments after the program's name; None: those of this process.
+    """
+    try:
+        start(sys.argv[1:] if argv is None else argv)
+    except Exception as exc:
+        leave = late_if_possible(b"fastlambda.errors", b"leave")
+        if leave is None:
+            raise   # the traceback tells it
+        leave(exc)
+
+
+cdef int start(list argv) except -1:
+    cdef Config config = Config.from_env()
+    cdef str target = argv[0] if argv else config.handler
+    if not target or len(argv) > 1 or target.startswith("-"):
+        late(b"fastlambda.handler", b"usage")(argv)
+    put_task_root(config)
+    watch_init(config)
+    if ":" in target:
+        late(b"fastlambda.runner", b"runtime_for_target")(target, config).serve()
+    else:
+        runtime_for_handler(target, config).serve()
+    return 0
+
+
+cdef Runtime runtime_for_handler(str target, Config config):
+    cdef Runtime runtime = Runtime(config, None)
+    take_over(runtime)
+    try:
+        runtime.call = load_handler(target)
+        begin = getattr(runtime.call, "fastlambda_start", None)
+        if begin is not None:
+            begin(runtime)    # a web application's start-up belongs to init
+    except BaseException as exc:
+        late(b"fastlambda.errors", b"fail_init")(runtime.channel, exc)
+    return runtime
+
+
+cdef int put_task_root(Config config) except -1:
+    """The function's own folder comes first on sys.path, as AWS's start script has it."""
+    cdef str root = config.task_root or late(b"os", b"getcwd")()
+    path = sys.path
+    if not path or type(path[0]) is not str or <str>path[0] != root:
+        path.insert(0, root)
+    return 0
+
+
+def main_managed(str task, list sites, str runtime_dir, /):
+    """main() for the exec wrapper of a managed runtime, whose program has set sys.path.
+
+    Does what AWS's start module does besides: .pth files of the function and its layers, PYTHONPATH for children.  Here
+    and not in Python, because it is part of every cold start behind the wrapper.
+    Source: Runtime API contract, "Deployment".
+
+    Args:
+        task: the function's folder.
+        sites: the layers' package folders.
+        runtime_dir: where AWS's start script is.
+    """
+    cdef str own
+    if "PYTHONPATH" not in _environ:   # the interpreter runs with -S
+        _environ["PYTHONPATH"] = runtime_dir
+        own = sys.path[3]
+        if holds_site_files(own):
+            late(b"site", b"main")()
+        else:   # what the site module gives to functions
+            builtins = sys.modules["builtins"]
+            for name in ("exit", "quit"):
+                setattr(builtins, name, late(b"_sitebuiltins", b"Quitter")(name, "Ctrl-D (i.e. EOF)"))
+            builtins.help = late(b"_sitebuiltins", b"_Helper")()
+        for folder in [task, *sites]:
+            add_site(folder)
+    else:
+        add_site(task)
+    main([])
+
+
+cdef int add_site(str folder) except -1:
+    """site.addsitedir(), where there is a .pth file."""
+    if holds_site_files(folder):
+        late(b"site", b"addsitedir")(folder)
+    return 0
+
+
+cdef bint holds_site_files(str folder) except -1:
+    """Whether the site module would find something to do in a folder: .pth files, sitecustomize, usercustomize."""
+    try:
+        names = late(b"os", b"listdir")(folder)
+    except OSError:
+        return False
+    listing = "\n%s\n" % "\n".join(names)
+    return ".pth\n" in listing or "\nsitecustomize" in listing or "\nusercustomize" in listing

@@ -1,0 +1,48 @@
+/* What the rooms of the guard share: the slot's word, units, and the calls between them. Nothing else includes this.
+ *
+ * Owns the layout of a slot's word.
+ * Promises that only guard_slot.c (the loop's side) and guard_look.c (the thread's side) change a word.
+ * Must not know Python, sockets, HTTP. */
+#ifndef FASTLAMBDA_GUARD_INTERNAL_H
+#define FASTLAMBDA_GUARD_INTERNAL_H
+
+#include "guard.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND (1000 * NS_PER_MS)
+/* Whoever is in the middle of writing a body gets until here to finish the piece, then the connection is cut. */
+#define CUT_BEFORE (5 * NS_PER_MS)
+/* Head and document of the last word, ids percent-encoded or escaped at their worst. */
+#define LAST_WORD_CAP 8192
+
+#define WORD(generation, reason, state) ((uint64_t)(generation) << 16 | (uint64_t)(reason) << 8 | (uint64_t)(state))
+#define STATE(word) ((enum guard_state)((word) & 0xff))
+#define REASON(word) ((enum guard_reason)((word) >> 8 & 0xff))
+#define GENERATION(word) ((word) >> 16)
+/* What Python has seen: changes with each invocation and each reason, never 0 when there is a reason. */
+#define TOKEN(word) ((uint32_t)((word) >> 8))
+
+static inline uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline bool is_watched(enum guard_state state)
+{
+    return state == GUARD_RUNNING || state == GUARD_STREAM_WRITING || state == GUARD_STREAM_IDLE;
+}
+
+/* guard_memory.c */
+uint64_t guard_memory_mark_one(const struct guard *g);
+uint64_t guard_memory_mark_two(const struct guard *g);
+/* Resident bytes when it is time to look at them, else 0. */
+uint64_t guard_sample_memory(struct guard *g, uint64_t now);
+
+/* guard_look.c: the thread's body. */
+void *guard_watch(void *guard);
+
+/* guard_report.c: step two, and the report of what hangs after the answer. */
+void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason);
+void guard_tell_stacks(struct guard *g, uint64_t left_ns);
+
+#endif

@@ -1,0 +1,174 @@
+/* The thread's side of the guard: what is due, and the sleep until then. */
+#include "guard_internal.h"
+
+#include <signal.h>
+#include <time.h>
+
+/* While invocations come, the thread looks at the clock once a second even if nothing is due: the clocks of a thawed
+ * machine may have jumped. After this many seconds without an invocation it sleeps until the next one wakes it. */
+#define TICK NS_PER_SECOND
+#define N_IDLE_TICKS 10
+/* A signal that arrives between the interpreter's check and the system call is lost on that call: send it again. */
+#define REPEAT_EVERY (2 * NS_PER_MS)
+/* Python needs this long to see the signal, and then this long to unwind, before memory's step two may come. */
+#define MEMORY_SEEN_WITHIN (3 * NS_PER_MS)
+#define MEMORY_UNWOUND_WITHIN (25 * NS_PER_MS)
+
+static void interrupt_handler(struct guard *g, struct guard_slot *slot)
+{
+    (void)slot;
+    if (g->config.interrupt_signal)
+        pthread_kill(g->config.handler_thread, g->config.interrupt_signal);
+}
+
+/* What runs after the answer: told of once. The reason in the word is the note that it was. */
+static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint64_t word, uint64_t now)
+{
+    uint64_t due = atomic_load_explicit(&slot->step_two_ns, memory_order_relaxed);
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
+
+    if (REASON(word) != GUARD_NO_REASON)
+        return GUARD_NEVER;
+    if (now < due)
+        return due;
+    if (!atomic_compare_exchange_strong(&slot->word, &word, WORD(GENERATION(word), GUARD_TIMEOUT, GUARD_AFTER)))
+        return now;
+    (g->tell ? g->tell : guard_tell_stacks)(g, deadline > now ? deadline - now : 0);
+    return GUARD_NEVER;
+}
+
+/* Acts on one slot; returns when it wants to be looked at again. */
+static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t now, uint64_t used)
+{
+    uint64_t word = atomic_load(&slot->word), one, two, next, since;
+    enum guard_reason wanted = GUARD_NO_REASON;
+    bool is_seen, is_late, is_full;
+
+    if (STATE(word) == GUARD_AFTER)
+        return look_after_answer(g, slot, word, now);
+    if (!is_watched(STATE(word)))
+        return GUARD_NEVER;
+    /* Read after the word: they belong to its generation, or to a later one and the exchanges below fail. */
+    one = atomic_load_explicit(&slot->step_one_ns, memory_order_relaxed);
+    two = atomic_load_explicit(&slot->step_two_ns, memory_order_relaxed);
+
+    if (now >= one)
+        wanted = GUARD_TIMEOUT;
+    else if (used && used >= guard_memory_mark_one(g) && g->config.memory_limit)
+        wanted = GUARD_MEMORY;
+    if (wanted != GUARD_NO_REASON && REASON(word) != wanted && REASON(word) != GUARD_TIMEOUT) {
+        uint64_t interrupted = WORD(GENERATION(word), wanted, STATE(word));
+
+        if (!atomic_compare_exchange_strong(&slot->word, &word, interrupted))
+            return now; /* the loop has moved on: look again */
+        word = interrupted;
+        atomic_store_explicit(&slot->interrupted_at, now, memory_order_relaxed);
+    }
+
+    is_seen = atomic_load(&slot->taken) == TOKEN(word);
+    since = now - atomic_load_explicit(&slot->interrupted_at, memory_order_relaxed);
+    is_late = now >= two;
+    is_full = REASON(word) == GUARD_MEMORY && used && used >= guard_memory_mark_two(g) && g->config.runtime_host &&
+              since >= (is_seen ? MEMORY_UNWOUND_WITHIN : MEMORY_SEEN_WITHIN);
+    if (is_late || is_full) {
+        uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
+        enum guard_state was = STATE(word);
+        enum guard_reason reason = is_late ? GUARD_TIMEOUT : GUARD_MEMORY;
+
+        if (was == GUARD_STREAM_WRITING && !is_full && now + CUT_BEFORE < deadline)
+            return earlier(now + NS_PER_MS, deadline - CUT_BEFORE);
+        if (!atomic_compare_exchange_strong(&slot->word, &word, WORD(GENERATION(word), reason, GUARD_FIRED)))
+            return now;
+        (g->last_word ? g->last_word : guard_end_process)(g, slot, was, reason);
+        return GUARD_NEVER;
+    }
+
+    next = now >= one ? two : earlier(one, two);
+    if (REASON(word) != GUARD_NO_REASON && !is_seen && g->config.interrupt_signal &&
+        atomic_load_explicit(&slot->is_interruptible, memory_order_relaxed)) {
+        (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
+        next = earlier(next, now + REPEAT_EVERY);
+    }
+    return next;
+}
+
+uint64_t guard_look(struct guard *g, uint64_t now)
+{
+    uint64_t wake = GUARD_NEVER, generations = 0, used;
+    int i, n = atomic_load(&g->n_slots);
+    bool is_busy = false;
+
+    for (i = 0; i < n; i++) {
+        uint64_t word = atomic_load(&g->slots[i].word);
+
+        is_busy |= is_watched(STATE(word));
+        generations += GENERATION(word);
+    }
+    is_busy |= generations != g->seen_generations;
+    g->seen_generations = generations;
+    used = is_busy || !g->next_sample ? guard_sample_memory(g, now) : 0;
+    for (i = 0; i < n; i++)
+        wake = earlier(wake, look_at_slot(g, &g->slots[i], now, used));
+    if (is_busy) {
+        g->n_idle_ticks = 0;
+        if (g->config.memory_limit)
+            wake = earlier(wake, g->next_sample);
+    } else if (g->n_idle_ticks < N_IDLE_TICKS) {
+        g->n_idle_ticks++;
+    }
+    return g->n_idle_ticks < N_IDLE_TICKS ? earlier(wake, now + TICK) : wake;
+}
+
+/* True when a slot is due before `wake`: its word was stored after guard_look() had passed it. */
+static bool is_due_before(struct guard *g, uint64_t wake, uint64_t now)
+{
+    int i, n = atomic_load(&g->n_slots);
+    uint64_t generations = 0;
+
+    for (i = 0; i < n; i++) {
+        uint64_t word = atomic_load(&g->slots[i].word);
+
+        const _Atomic uint64_t *due = STATE(word) == GUARD_AFTER ? &g->slots[i].step_two_ns : &g->slots[i].step_one_ns;
+
+        generations += GENERATION(word);
+        if ((is_watched(STATE(word)) || STATE(word) == GUARD_AFTER) && REASON(word) == GUARD_NO_REASON &&
+            atomic_load_explicit(due, memory_order_relaxed) < wake)
+            return true;
+    }
+    return generations != g->seen_generations && g->config.memory_limit &&
+           now + atomic_load_explicit(&g->sample_every, memory_order_relaxed) < wake;
+}
+
+static void sleep_until(struct guard *g, uint64_t wake)
+{
+    if (wake == GUARD_NEVER) {
+        pthread_cond_wait(&g->wake, &g->mutex);
+        return;
+    }
+#ifdef __APPLE__
+    uint64_t now = guard_now_ns(), left = wake > now ? wake - now : 0;
+    struct timespec rest = {(time_t)(left / NS_PER_SECOND), (long)(left % NS_PER_SECOND)};
+
+    pthread_cond_timedwait_relative_np(&g->wake, &g->mutex, &rest);
+#else
+    struct timespec until = {(time_t)(wake / NS_PER_SECOND), (long)(wake % NS_PER_SECOND)};
+
+    pthread_cond_timedwait(&g->wake, &g->mutex, &until);
+#endif
+}
+
+void *guard_watch(void *arg)
+{
+    struct guard *g = arg;
+
+    pthread_mutex_lock(&g->mutex);
+    while (!g->must_stop) {
+        uint64_t now = guard_now_ns(), wake = guard_look(g, now);
+
+        atomic_store(&g->next_wake, wake); /* before the words are read: the thread's half of the alarm clock */
+        if (wake > now && !is_due_before(g, wake, now))
+            sleep_until(g, wake);
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return NULL;
+}
