@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+DRIP = -1
 SECRET = "X-Amz-Signature=SIGNATURE-THAT-NOBODY-MAY-SEE"
 
 
@@ -17,7 +18,7 @@ class ResponseUrl:
 
     Args:
         statuses: of its answers, one after the other; 200 from then on. 0 closes the connection without an answer,
-            307 redirects to another path of the same server.
+            307 redirects to another path of the same server, DRIP never comes to the end of its head.
         tls: makes it https.
 
     Attributes:
@@ -29,6 +30,7 @@ class ResponseUrl:
         self.puts: list[tuple[str, dict[str, str], bytes]] = []
         waiting = list(statuses)
         puts = self.puts
+        is_over = self._is_over = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -37,7 +39,11 @@ class ResponseUrl:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 puts.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 status = waiting.pop(0) if waiting else 200
-                if status == 0:
+                if status == DRIP:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+                    while not is_over.wait(0.02):
+                        self.wfile.write(b"y")
+                if status in (0, DRIP):
                     self.close_connection = True
                     return
                 self.send_response(status)
@@ -78,6 +84,7 @@ class ResponseUrl:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._is_over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

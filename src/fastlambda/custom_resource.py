@@ -35,7 +35,6 @@ NOT_CREATED = "fastlambda:not-created:"
 OWN_PROPERTIES = ("ServiceToken", "ServiceTimeout")
 # One attempt to deliver; S3 answers in far less.
 ATTEMPT_S = 10.0
-MAX_REDIRECTS = 3
 # Kept of the function's time for reporting that the answer was not delivered.
 TO_TELL_S = 0.3
 
@@ -172,8 +171,11 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         else:
             self._convert = None
         # Needed for every answer, also for the one after memory has run out: loaded while there is some.
-        for name in ("http.client", "json", "random", "traceback", "urllib.parse"):
+        for name in ("json", "random", "traceback"):
             __import__(name)
+        from fastlambda.upload import preload
+
+        preload()
         # A failed setup() would be an init error, of which CloudFormation never hears.
         self._setup = self.setup
         self.setup = self._try_setup  # type: ignore[method-assign]
@@ -416,6 +418,8 @@ def _deliver(request: "ResourceRequest[Any]") -> "dict[str, Any]":
     """
     import time
 
+    from fastlambda.upload import BadUrl, put
+
     answer = request._answer
     assert answer is not None
     body = _encode(answer)
@@ -428,9 +432,9 @@ def _deliver(request: "ResourceRequest[Any]") -> "dict[str, Any]":
         if left <= 0:
             raise DeliveryError(f"the answer to {request!r} was not delivered in time; last: {seen}")
         try:
-            http_status = _put(request.raw["ResponseURL"], body, min(left, ATTEMPT_S))
-        except _Refused as exc:
-            raise DeliveryError(f"the answer to {request!r} cannot be delivered: {exc}") from None
+            http_status = put(request.raw["ResponseURL"], body, min(left, ATTEMPT_S))
+        except BadUrl as exc:
+            raise DeliveryError(f"the answer to {request!r} cannot be delivered: ResponseURL {exc}") from None
         except OSError as exc:
             seen = f"{type(exc).__name__} {exc.errno}"
         else:
@@ -438,47 +442,9 @@ def _deliver(request: "ResourceRequest[Any]") -> "dict[str, Any]":
                 return {k: answer[k] for k in ("Status", "PhysicalResourceId", "Reason") if k in answer}
             seen = f"status {http_status}"
             if http_status < 500 and http_status not in (408, 429):
-                raise DeliveryError(f"the answer to {request!r} was refused with status {http_status}")
+                moved = ", a redirect, which is not followed" if 300 <= http_status < 400 else ""
+                raise DeliveryError(f"the answer to {request!r} was refused with status {http_status}{moved}")
         from random import uniform
 
         time.sleep(min(uniform(pause / 2, pause), max(0.0, end - time.monotonic())))
         pause = min(2 * pause, 2.0)
-
-
-class _Refused(Exception):
-    """Trying again cannot help."""
-
-
-def _put(url: str, body: bytes, timeout_s: float) -> int:
-    """One PUT, with the redirects of a bucket in another region; the answer's status.
-
-    The headers are few on purpose: a presigned URL is signed without a content type.
-    """
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
-    from urllib.parse import urljoin, urlsplit
-
-    for _ in range(MAX_REDIRECTS + 1):
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise _Refused("ResponseURL is no URL") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise _Refused("ResponseURL is neither http nor https")
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = kind(parts.hostname, port, timeout=timeout_s)
-        try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("PUT", target, body)
-            response = connection.getresponse()
-            response.read()
-            if response.status not in (307, 308):
-                return response.status
-            url = urljoin(url, response.headers.get("Location", ""))
-        except (InvalidURL, UnicodeError):
-            raise _Refused("ResponseURL is no URL") from None
-        except HTTPException as exc:
-            raise ConnectionError(f"{type(exc).__name__} while the answer was read") from None
-        finally:
-            connection.close()
-    raise _Refused(f"it was redirected more than {MAX_REDIRECTS} times")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from examples import token_resource
 from function_process import FunctionProcess
-from response_url import ResponseUrl, request
+from response_url import DRIP, ResponseUrl, request
 
 from fastlambda import exec_test
 
@@ -59,6 +59,19 @@ def test_an_answer_that_is_not_taken_fails_the_invocation_before_its_deadline(tm
         assert len(there.puts) > 1
         assert there.answer["Status"] == "SUCCESS"
         assert "SIGNATURE" not in function.log + result.body.decode()
+
+
+def test_an_answer_that_drips_fails_the_invocation_before_its_deadline(tmp_path: Path) -> None:
+    with (
+        FunctionProcess("resource_functions:Thing", tmp_path / "log") as function,
+        ResponseUrl(*[DRIP] * 100) as there,
+    ):
+        result = function.invoke(event(there), timeout_s=2)
+        assert result.error["errorType"] == "DeliveryError", result.body
+        assert "TimeoutError" in result.error["errorMessage"]
+        assert function.invoke(event(there), timeout_s=2).error["errorType"] == "DeliveryError"
+        assert function.process.poll() is None
+        assert there.answer["Status"] == "SUCCESS"
 
 
 def certificate(folder: Path) -> Path:
