@@ -5,7 +5,7 @@
   python3 dev.py test        build, then run the tests (arguments go to pytest)
   python3 dev.py lint        format, lint and types
   python3 dev.py bench       the benchmark (--help for its options)
-  python3 dev.py docs        build the documentation into site/
+  python3 dev.py docs        build the documentation into site/; --serve shows it and follows edits
   python3 dev.py NAME        run tools/NAME.py: wheelhouse, fuzz, soak, sanitize, ...
 
 Needs Python 3.11 or newer, a C compiler and access to a package index. Everything goes to .venv/ and .cache/.
@@ -94,6 +94,18 @@ def lint(python: Path) -> int:
     return max(run(python, *check) for check in checks)
 
 
+def docs(*arguments: str) -> int:
+    """The site, with the newest plots of the benchmark in it."""
+    plots = ROOT / "docs/assets/plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    for kind in ("cold", "warm", "volume"):
+        newest = max((ROOT / "bench/results").glob(f"*-{kind}.svg"))
+        (plots / f"{kind}.svg").write_bytes(newest.read_bytes())
+    if arguments[:1] == ("--serve",):
+        return run(VENV / "bin/zensical", "serve", *arguments[1:])
+    return run(VENV / "bin/zensical", "build", "--clean", "--strict", *arguments)
+
+
 def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__)
@@ -114,7 +126,7 @@ def main(argv: list[str]) -> int:
     if name == "bench":
         return run(PYTHON, "bench/run.py", *rest)
     if name == "docs":
-        return run(PYTHON, "-m", "mkdocs", "build", "--strict", "-q", *rest)
+        return docs(*rest)
     return run(PYTHON, tool, *rest)
 
 
