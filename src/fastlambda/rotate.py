@@ -1,8 +1,8 @@
 """Rotation of Secrets Manager's secrets: four steps, each of which may be repeated at any time.
 
 Owns the steps' order and checks, reading and writing of versions, and their labels.
-Promises: a field that the declared type does not know is written back as it was; no value of a secret gets into a log,
-a repr or the message of an exception that leaves here.
+Promises: a field that the declared type does not know is written back as it was; no value of a secret, and no text that
+may have been made from one, gets into a log, a repr or an exception that leaves here.
 Must not know: sockets, the other features.  boto3 is imported here and nowhere else.
 Source: Secrets Manager User Guide, "Rotation by Lambda function", and AWS's rotation templates; names of the Rust crate
 lambda-runtime-types.
@@ -11,6 +11,7 @@ lambda-runtime-types.
 import enum
 
 from fastlambda.errors import FastlambdaError, MemoryExhausted, UnmarshalError, UsageError
+from fastlambda.redact import ours, spoken_of
 from fastlambda.runner import PLAIN, Runner, subscript
 
 TYPE_CHECKING = False
@@ -46,9 +47,6 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0
 # Kept of the function's time for reporting the failure.
 TO_TELL_S = 0.5
-# Shorter values are words like "true" or "mysql", which messages are full of.
-SHORTEST_HIDDEN = 4
-HIDDEN = "[hidden]"
 
 
 class Step(enum.StrEnum):
@@ -61,7 +59,7 @@ class Step(enum.StrEnum):
 
 
 class RotationError(FastlambdaError):
-    """A step failed, and the exception's own message had to be hidden or would say too little."""
+    """A step failed.  Says which step and field, or kinds and codes of exceptions; never a text that others made."""
 
 
 class Event:
@@ -141,8 +139,6 @@ class Smc:
         self.client = client
         self.event = event
         self._ctx = ctx
-        # What must not be told to anybody.
-        self._hidden: set[str] = set()
 
     def generate_new_password(self, punctuation: bool = True, length: int = 32, *, exclude: str = "") -> str:
         """A random password made by Secrets Manager, with a character of each kind.
@@ -160,7 +156,6 @@ class Smc:
             RequireEachIncludedType=True,
         )
         password: str = answer["RandomPassword"]
-        self._hidden.add(password)
         return password
 
     def call(self, method: str, **arguments: "Any") -> "Any":
@@ -195,6 +190,10 @@ class Smc:
             time.sleep(wait_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
+    def _told(self, exc: BaseException) -> BaseException:
+        """What leaves in the place of an exception that came out of a step."""
+        return spoken_of(exc, f"{self.event.Step} failed", RotationError)
+
     def _left_s(self) -> float:
         if not self._ctx.deadline:
             return LONGEST_PAUSE_S
@@ -204,7 +203,6 @@ class Smc:
         """A version of the secret."""
         answer = self.call("get_secret_value", SecretId=self.event.SecretId, **which)
         value = answer["SecretString"] if "SecretString" in answer else bytes(answer["SecretBinary"])
-        self._hide(value)
         container = secret_type.read(value)
         container.version_id = answer["VersionId"]
         return container
@@ -214,7 +212,6 @@ class Smc:
         from botocore.exceptions import ParamValidationError
 
         value = container.value()
-        self._hide(value)
         more = {"RotationToken": self.event.RotationToken} if self.event.RotationToken else {}
         try:
             self.call(
@@ -227,91 +224,14 @@ class Smc:
             )
         except ParamValidationError:
             # Its message quotes what it refuses.
-            raise RotationError(
-                f"the new version of {self.event.SecretId} has {len(value)} characters or bytes"
+            raise _fault(
+                f"boto3 does not take the new version of {self.event.SecretId}: it is empty, or has over 65,536 bytes"
             ) from None
 
-    def _hide(self, value: "str | bytes") -> None:
-        """Notes the values of a version, none of which is to be told."""
-        from json import loads
 
-        try:
-            self._hidden.update(_leaves(loads(value)))
-        except ValueError:
-            if isinstance(value, str):
-                self._hidden.add(value)
-
-    def _hide_in(self, exc: BaseException) -> BaseException:
-        """The exception without values of the secret in its message, its notes, and what it was caused by."""
-        words = _spellings(self._hidden)
-        seen: list[BaseException] = []
-        todo: list[BaseException | None] = [exc]
-        while todo:
-            one = todo.pop()
-            if one is None or any(one is known for known in seen):
-                continue
-            seen.append(one)
-            if not _hide_in_one(one, words):
-                if one is exc:
-                    hidden = RotationError(f"{type(exc).__name__}: {_without(_safe_str(exc), words)}")
-                    return hidden.with_traceback(exc.__traceback__)
-                # What it was caused by cannot be told without telling the secret.
-                exc.__cause__ = exc.__context__ = None
-                exc.__suppress_context__ = True
-                return exc
-            todo += [one.__cause__, one.__context__]
-            if isinstance(one, BaseExceptionGroup):
-                todo += one.exceptions
-        return exc
-
-
-def _safe_str(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:
-        return ""
-
-
-def _leaves(value: object) -> "set[str]":
-    """All texts and long numbers in a JSON value; keys are no secrets."""
-    if isinstance(value, dict):
-        return set().union(*map(_leaves, value.values()))
-    if isinstance(value, list):
-        return set().union(*map(_leaves, value))
-    if value is None or isinstance(value, bool) or len(str(value)) < SHORTEST_HIDDEN:
-        return set()
-    return {str(value)}
-
-
-def _spellings(values: "set[str]") -> "list[str]":
-    """Each value as messages may have it: as it is, in a repr, in JSON, in a URL; the longest first."""
-    from json import dumps
-    from urllib.parse import quote, quote_plus
-
-    words: set[str] = set()
-    for value in values:
-        if len(value) >= SHORTEST_HIDDEN:
-            words |= {value, repr(value)[1:-1], dumps(value)[1:-1], quote(value, "", errors="replace")}
-            words.add(quote_plus(value, errors="replace"))
-    # A message that quotes a message, or an exception with several arguments, spells it twice.
-    words |= {spelled for word in words for spelled in (repr(word)[1:-1], dumps(word)[1:-1])}
-    return sorted(words, key=len, reverse=True)
-
-
-def _without(text: str, words: "list[str]") -> str:
-    for word in words:
-        text = text.replace(word, HIDDEN)
-    return text
-
-
-def _hide_in_one(exc: BaseException, words: "list[str]") -> bool:
-    """Hides the words in one exception's arguments; False when it still tells one of them."""
-    if any(isinstance(arg, str) and _without(arg, words) != arg for arg in exc.args):
-        exc.args = tuple(_without(arg, words) if isinstance(arg, str) else arg for arg in exc.args)
-    notes = getattr(exc, "__notes__", None)
-    if notes:
-        exc.__notes__ = [_without(str(note), words) for note in notes]
-    return not any(word in _safe_str(exc) for word in words)
+def _fault(message: str) -> RotationError:
+    """Of our own words alone."""
+    return ours(RotationError(message))
 
 
 # ---- the declared type --------------------------------------------------------------------------------------------
@@ -344,21 +264,19 @@ class SecretType:
         if self.declared is str or self.declared is bytes:
             if isinstance(value, self.declared):
                 return SecretContainer(value, self, None, is_binary)
-            raise RotationError(
-                f"the secret is {'binary' if is_binary else 'text'}, and {self.declared.__name__} declared"
-            )
+            raise _fault(f"the secret is {'binary' if is_binary else 'text'}, and {self.declared.__name__} declared")
         from json import loads
 
         try:
             raw = loads(value)
         except ValueError:
-            raise RotationError("the secret is not JSON") from None
+            raise _fault("the secret is not JSON") from None
         if self._decode is None:
             return SecretContainer(raw, self, None, is_binary)
         try:
             secret = self._decode(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
         except UnmarshalError as exc:
-            raise RotationError(f"the secret is not of type {self.declared!r}: {_places(str(exc))}") from None
+            raise _fault(f"the secret is not of type {self.declared!r}: {_places(str(exc), raw)}") from None
         return SecretContainer(secret, self, _rest(raw, self._known(secret)), is_binary)
 
     def write(self, container: "SecretContainer[Any]") -> "str | bytes":
@@ -370,37 +288,40 @@ class SecretType:
         secret = container.secret
         if self.declared is str or self.declared is bytes:
             if not isinstance(secret, self.declared):
-                raise RotationError(f"a {type(secret).__name__} is no secret of type {self.declared.__name__}")
+                raise _fault(f"a {type(secret).__name__} is no secret of type {self.declared.__name__}")
             return secret
-        from json import dumps
+        from json import dumps, loads
 
         known = self._known(secret)
         try:
             text = dumps(_merged(known, container._rest), ensure_ascii=False)
         except (TypeError, ValueError):
-            raise RotationError("the secret cannot be encoded as JSON") from None
+            raise _fault("the secret cannot be encoded as JSON") from None
         # A field that is read under one name and written under another would lose its new value here.
         if self._decode is not None:
             try:
                 again = self._known(self._decode(text.encode("utf-8", "surrogatepass")))
             except UnmarshalError as exc:
-                raise RotationError(f"the new secret is not of its own type: {_places(str(exc))}") from None
+                raise _fault(f"the new secret is not of its own type: {_places(str(exc), loads(text))}") from None
             if again != known:
-                raise RotationError("the declared type does not read what it writes: look at its aliases")
+                raise _fault("the declared type does not read what it writes: look at its aliases")
         return text.encode("utf-8", "surrogatepass") if container._is_binary else text
 
     def _known(self, secret: object) -> "Any":
         """What the declared type has to say, as JSON values."""
         if self._encode is None:
             return secret
+        import warnings
         from json import loads
 
         from fastlambda.errors import MarshalError
 
         try:
-            return loads(self._encode(secret))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydantic's quote the value that does not fit its field
+                return loads(self._encode(secret))
         except MarshalError:
-            raise RotationError(f"the secret cannot be encoded as {self.declared!r}") from None
+            raise _fault(f"the secret cannot be encoded as {self.declared!r}") from None
 
 
 _MISSING = object()
@@ -425,12 +346,33 @@ def _merged(known: object, rest: object) -> object:
     return known
 
 
-def _places(message: str) -> str:
-    """Where a value is wrong, taken from a message that may quote the value."""
+def _places(message: str, raw: object) -> str:
+    """Where a value is wrong, out of a message that may quote the value: by names that are in `raw` or in the type."""
     import re
 
-    missing = re.findall(r"missing required field `[^`]*`", message)
-    return ", ".join(missing + re.findall(r"at `\$[^`]*`", message)) or "at `$`"
+    missing = re.match(r"[\w :.,|\[\]]*: Object missing required field `(\w+)`", message)
+    told = [f"missing required field `{missing[1]}`"] if missing else []
+    for is_missing, place in re.findall(r"(Field required - )?at `\$([^`]*)`", message):
+        last = place.rpartition(".")[2] if is_missing else ""
+        told.append(f"at `{_place(place, raw, last)}`")
+    return ", ".join(dict.fromkeys(told)) or "at `$`"
+
+
+def _place(path: str, raw: object, last: str) -> str:
+    """A path such as .hosts[0].tls as far as it leads into `raw`; only its end may be a field that is missing there."""
+    import re
+
+    place = "$"
+    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
+        if name and isinstance(raw, dict) and name in raw:
+            raw, place = raw[name], f"{place}.{name}"
+        elif index.isdecimal() and isinstance(raw, list) and int(index) < len(raw):
+            raw, place = raw[int(index)], f"{place}[{index}]"
+        elif name == last and name.isidentifier():
+            return f"{place}.{name}"
+        else:
+            return f"{place}[...]" if index else place
+    return place
 
 
 # ---- the rotation -------------------------------------------------------------------------------------------------
@@ -473,7 +415,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
         Returns:
             The new version, most easily `secret_cur.copy()` with a new password; or just a Secret.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define create(shared, secret_cur, smc)")
+        raise ours(NotImplementedError(f"{type(self).__name__} does not define create(shared, secret_cur, smc)"))
 
     def set(
         self, shared: "Shared", secret_cur: "SecretContainer[Secret]", secret_new: "SecretContainer[Secret]"
@@ -485,7 +427,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
             secret_cur: the current version, which the service accepts.
             secret_new: the new version.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define set(shared, secret_cur, secret_new)")
+        raise ours(NotImplementedError(f"{type(self).__name__} does not define set(shared, secret_cur, secret_new)"))
 
     def test(self, shared: "Shared", secret_new: "SecretContainer[Secret]") -> "Awaitable[None] | None":
         """Raises unless the service accepts the new version; changes nothing.
@@ -494,7 +436,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
             shared: what setup() returned.
             secret_new: the new version.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define test(shared, secret_new)")
+        raise ours(NotImplementedError(f"{type(self).__name__} does not define test(shared, secret_new)"))
 
     def finish(
         self, shared: "Shared", secret_cur: "SecretContainer[Secret]", secret_new: "SecretContainer[Secret]"
@@ -532,7 +474,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
 
         Raises:
             ValueError: the secret is not being rotated to the event's version, or the step is unknown.
-            RotationError: a version does not fit the declared type, or an exception had to be hidden.
+            RotationError: a version does not fit the declared type, or other code raised: see fastlambda.redact.
         """
         step = Event(event.event)
         if self._client is None:
@@ -548,8 +490,8 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
         except StopIteration:
             return None
         except BaseException as exc:
-            hidden = smc._hide_in(exc)
-        raise hidden  # out here, so that what was hidden does not come along as its context
+            told = smc._told(exc)
+        raise told  # out here, so that what is not told does not come along as its context
 
     async def _go_on(self, steps: "Generator[Any, Any, None]", smc: Smc, value: "Any") -> None:
         """The rest of a step once a method has turned out to be asynchronous."""
@@ -565,8 +507,8 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
         except StopIteration:
             return
         except BaseException as exc:
-            hidden = smc._hide_in(exc)
-        raise hidden
+            told = smc._told(exc)
+        raise told
 
     def _steps(self, shared: "Shared", smc: Smc) -> "Generator[Any, Any, None]":
         """One step; what the user's methods return is handed out, and comes back awaited."""
@@ -615,16 +557,16 @@ def _checked(smc: Smc) -> "dict[str, list[str]] | None":
     described = _describe(smc)
     versions: dict[str, list[str]] = described.get("VersionIdsToStages", {})
     if not described.get("RotationEnabled"):
-        raise ValueError(f"secret {event.SecretId} is not enabled for rotation")
+        raise ours(ValueError(f"secret {event.SecretId} is not enabled for rotation"))
     if event.ClientRequestToken not in versions:
-        raise ValueError(f"secret {event.SecretId} has no version {event.ClientRequestToken}")
+        raise ours(ValueError(f"secret {event.SecretId} has no version {event.ClientRequestToken}"))
     labels = versions[event.ClientRequestToken]
     if "AWSCURRENT" in labels:
         return None
     if "AWSPENDING" not in labels:
-        raise ValueError(f"version {event.ClientRequestToken} of secret {event.SecretId} is not pending")
+        raise ours(ValueError(f"version {event.ClientRequestToken} of secret {event.SecretId} is not pending"))
     if event.Step not in list(Step):
-        raise ValueError(f"unknown step {event.Step[:64]!r}")
+        raise ours(ValueError(f"unknown step {event.Step[:64]!r}"))
     return versions
 
 

@@ -15,7 +15,7 @@ NATIVE = sorted((PACKAGE / "_native").glob("*.[ch]"))
 # Arrows point down: a room may import those of a lower floor, and of its own only where it is named.
 FLOORS: list[set[str]] = [
     {"_version", "errors", "_broken", "upload"},
-    {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "logs", "hooks"},
+    {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "logs", "hooks", "redact"},
     {"runner", "streams", "streaming", "_managed"},
     {"batch", "custom_resource", "rotate", "http", "__init__", "__main__"},
     {"local", "packaging"},

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlambda.rotate import Event, RotateRunner, RotationError, SecretContainer, SecretType, Smc, Step
+from fastlambda.rotate import Event, RotateRunner, RotationError, SecretContainer, SecretType, Step
 
 
 @dataclasses.dataclass
@@ -142,76 +142,6 @@ def test_nothing_is_in_a_repr() -> None:
         assert "hunter2" not in text
     event = Event({"Step": "setSecret", "SecretId": "s", "ClientRequestToken": "v", "RotationToken": "hunter2"})
     assert "hunter2" not in repr(event)
-
-
-# ---- hiding -------------------------------------------------------------------------------------------------------
-
-SECRET = 'pa$$ "wörd"/1\\2'
-
-
-def hidden(exc: BaseException) -> BaseException:
-    smc = Smc(None, Event({"Step": "setSecret", "SecretId": "s", "ClientRequestToken": "v"}), None)  # type: ignore[arg-type]
-    smc._hide(json.dumps({"a": [SECRET], "port": 123456, "b": True, "s": "abc"}))
-    return smc._hide_in(exc)
-
-
-class Stubborn(Exception):
-    def __str__(self) -> str:
-        return f"always {SECRET}"
-
-
-def tell(exc: BaseException | None) -> str:
-    """All that a report of the exception tells."""
-    from fastlambda.errors import ErrorReport
-
-    return ErrorReport(exc, "id").body.decode() if exc else ""
-
-
-@pytest.mark.parametrize(
-    "spelled",
-    [
-        SECRET,
-        repr(SECRET),
-        json.dumps(SECRET),
-        "pa%24%24%20%22w%C3%B6rd%22%2F1%5C2",
-        "pa%24%24+%22w%C3%B6rd%22%2F1%5C2",
-    ],
-    ids=["plain", "repr", "JSON", "URL", "query"],
-)
-def test_a_value_is_hidden_in_each_spelling(spelled: str) -> None:
-    exc = hidden(ValueError(f"cannot log in with {spelled}!", 7))
-    assert type(exc) is ValueError
-    assert "[hidden]" in str(exc)
-    assert "rd" not in str(exc)
-
-
-def test_numbers_are_hidden_and_short_words_are_not() -> None:
-    assert str(hidden(ValueError("port 123456, abc, True"))) == "port [hidden], abc, True"
-
-
-def test_causes_contexts_notes_and_groups_are_hidden_too() -> None:
-    inner = KeyError(SECRET)
-    inner.add_note(f"it was {SECRET}")
-    group = ExceptionGroup("several", [OSError(5, SECRET), ValueError(f"{SECRET}")])
-    group.__cause__ = inner
-    exc = RuntimeError("outer")
-    exc.__context__ = group
-    assert hidden(exc) is exc
-    assert "rd" not in tell(exc).replace("record", "")
-
-
-def test_an_exception_that_tells_it_whatever_is_done_is_replaced() -> None:
-    exc = hidden(Stubborn())
-    assert type(exc) is RotationError
-    assert str(exc) == "Stubborn: always [hidden]"
-    assert exc.__cause__ is exc.__context__ is None
-
-
-def test_a_cause_that_tells_it_whatever_is_done_is_left_out() -> None:
-    exc = ValueError("outer")
-    exc.__cause__ = Stubborn()
-    assert hidden(exc) is exc
-    assert exc.__cause__ is None
 
 
 def test_the_steps_are_those_of_the_service() -> None:
