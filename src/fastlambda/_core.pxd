@@ -169,6 +169,7 @@ cdef extern from "guard.h" nogil:
     void guard_give_slot(guard_slot *slot) noexcept
     int guard_arm(guard *g, guard_slot *slot, const guard_call *call) noexcept
     int guard_answer(guard_slot *slot) noexcept
+    int guard_report(guard_slot *slot) noexcept
     int guard_stream_write(guard_slot *slot) noexcept
     int guard_stream_pause(guard_slot *slot, c_bool has_begun) noexcept
     void guard_begin_after(guard *g, guard_slot *slot) noexcept
@@ -379,7 +380,10 @@ cdef class Runtime:
     cdef int open_guard(self) except -1
     cdef int start_guard(self) except -1
     cdef int leave_memory(self) except -1
-    cpdef int claim(self, exc=*) except -1
+    cdef int leave_child(self, exc) except -1
+    cdef int note_reason(self, int reason) except -1
+    cdef int begin_report(self, exc) except -1
+    cpdef int claim(self) except -1
 
 
 @cython.final

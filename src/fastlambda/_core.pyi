@@ -280,12 +280,9 @@ class Runtime:
     interruption: BaseException | None
     def publish_trace(self, inv: Invocation) -> int: ...
     task: Any
-    def claim(self, exc: BaseException | None = None) -> int:
-        """Makes the answer the loop's; waits for the end of the process when the guard has it.
-
-        Args:
-            exc: what the handler raised: a forked child that leaves by SystemExit may do so.
-        """
+    def claim(self) -> int:
+        """Makes the answer the loop's, where it is about to be written; waits for the end of the process when the guard
+        has it."""
     def interrupt(self, *number_and_frame: Any) -> None: ...
     def is_pending(self, generation: int) -> bool:
         """Whether the invocation of that generation is still to be answered by its handler."""

@@ -249,7 +249,7 @@ cdef class Runtime:
         self.post_failure(inv, exc)
 
     cdef int post_failure(self, Invocation inv, exc) except -1:
-        self.claim(exc)
+        self.begin_report(exc)
         tell = late_if_possible(b"fastlambda.failures", b"fail")
         if tell is None:
             self.post_bare(inv, exc)
@@ -265,9 +265,11 @@ cdef class Runtime:
         cdef bytes kind = type(exc).__name__.encode("ascii", "ignore").replace(b"_", b"")
         if not kind.isalnum():
             kind = b"Error"
+        cdef bytes body = self.codec.encode_exactly(
+            {"errorMessage": str(exc)[:1000], "errorType": kind.decode(), "stackTrace": []})
+        self.claim()
         self.channel.post_error(
-            inv, self.codec.encode_exactly({"errorMessage": str(exc)[:1000], "errorType": kind.decode(), "stackTrace": []}),
-            b"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: %b\r\n" % kind)
+            inv, body, b"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: %b\r\n" % kind)
         raise exc
 
     # -- the guard: who answers, and what interrupts (docs/guard.md) --------------------------------------------------
@@ -294,25 +296,36 @@ cdef class Runtime:
         guard_arm(g, self.slot, &call)   # an id that is too long for the slot runs unguarded
         return 0
 
-    cpdef int claim(self, exc=None) except -1:
-        """Makes the answer ours.  When the guard has it, this waits for the end of the process, without the GIL.
+    cdef int leave_child(self, exc) except -1:
+        """Ends a forked child: the invocation is its parent's."""
+        self.channel.fd = -1     # closed by the fork hook
+        if isinstance(exc, SystemExit):
+            raise exc
+        late(b"fastlambda.errors", b"leave_child")(exc)
+        return 0
 
-        Args:
-            exc: what the handler raised: a forked child that leaves by SystemExit may do so.
-        """
-        cdef int reason
-        if self.slot == NULL:
-            return 0
-        if guard_is_forked(guard_shared()):
-            self.channel.fd = -1     # closed by the fork hook
-            if isinstance(exc, SystemExit):
-                raise exc
-            late(b"fastlambda.errors", b"leave_child")(exc)
-        reason = guard_answer(self.slot)
+    cdef int note_reason(self, int reason) except -1:
+        """What the slot said.  When the guard has answered, this waits for the end of the process, without the GIL."""
         wait_if_lost(reason)
         if reason == GUARD_MEMORY:
             self.must_check_memory = True
         return 0
+
+    cdef int begin_report(self, exc) except -1:
+        """The handler is over: nothing interrupts the rendering of its error, and until claim() the guard may answer."""
+        if self.slot == NULL:
+            return 0
+        if guard_is_forked(guard_shared()):
+            self.leave_child(exc)
+        return self.note_reason(guard_report(self.slot))
+
+    cpdef int claim(self) except -1:
+        """Makes the answer ours: what is written has been rendered, and the write follows."""
+        if self.slot == NULL:
+            return 0
+        if guard_is_forked(guard_shared()):
+            self.leave_child(None)
+        return self.note_reason(guard_answer(self.slot))
 
     def interrupt(self, *number_and_frame):
         """The Python-level handler of the guard's signal: raises where the handler is, or cancels its task.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
-    """Posts an error for an invocation that the loop has claimed.
+    """Posts an error.  The guard may answer in the meantime: the answer is claimed where its first byte is written.
 
     Args:
         runtime: whose invocation it is.
@@ -27,12 +27,14 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
     exc = cause_of(runtime, exc)
     channel = runtime.channel
     if isinstance(exc, KeyboardInterrupt):
+        runtime.claim()
         channel.close()
         raise exc  # a person at a terminal
     if inv.stream is not None:
         from fastlambda.streams import fail as fail_stream
 
         if fail_stream(runtime, inv, exc):
+            runtime.claim()  # where nothing could be written
             if isinstance(exc, SystemExit):
                 raise exc
             return
@@ -42,6 +44,7 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
         runtime.fail_bare(inv, exc)
         raise
     report.log()
+    runtime.claim()
     http_status, body = channel.post_error(inv, report.body, report.headers)
     if http_status == 431:
         http_status, body = channel.post_error(inv, report.body, report.short_headers)

@@ -91,6 +91,15 @@ def slow_finally():
         FINISHED.append("slow_finally")
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        time.sleep(LONG)
+
+
+def error_that_cannot_be_told():
+    raise Unspeakable
+
+
 def own_asyncio_run():
     asyncio.run(asyncio.sleep(LONG))
 
@@ -219,6 +228,12 @@ def stream_then_sleep():
 def stream_then_hang():
     yield b"one"
     gil_held_in_c()
+
+
+@fastlambda.streaming
+def stream_then_error_that_cannot_be_told():
+    yield b"one"
+    raise Unspeakable
 
 
 @fastlambda.streaming

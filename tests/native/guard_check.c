@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
+#define STATE_OF(slot) ((enum guard_state)(atomic_load(&(slot)->word) & 0x7f))
 #define CHECK(claim)                                                                                                   \
     do {                                                                                                               \
         if (!(claim)) {                                                                                                \
@@ -152,6 +153,59 @@ static void step_two_fires_once_and_the_loop_has_lost(void)
     CHECK(guard_answer(slot) == GUARD_LOST);
     CHECK(guard_stream_write(slot) == GUARD_LOST);
     CHECK(guard_take_interrupt(slot) == GUARD_NO_REASON);
+}
+
+static void a_report_is_not_interrupted_while_it_is_rendered(void)
+{
+    struct guard_slot *slot = open_counting(a_config());
+    uint64_t deadline;
+
+    arm(slot, 10000, -1);
+    deadline = atomic_load(&slot->deadline_ns);
+    CHECK(guard_report(slot) == GUARD_NO_REASON && !guard_is_pending(slot, slot->generation));
+    CHECK(guard_look(&guard, deadline - 100 * MS) == deadline - 30 * MS); /* step one finds nothing to interrupt */
+    CHECK(n_interrupts == 0 && guard_take_interrupt(slot) == GUARD_NO_REASON);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON);
+    guard_look(&guard, deadline);
+    CHECK(n_last_words == 0 && guard_report(slot) == GUARD_NO_REASON && STATE_OF(slot) == GUARD_ANSWERING);
+
+    arm(slot, 10000, -1); /* interrupted, and the handler came to another end before it saw that */
+    deadline = atomic_load(&slot->deadline_ns);
+    guard_look(&guard, deadline - 100 * MS);
+    CHECK(guard_report(slot) == GUARD_TIMEOUT && guard_take_interrupt(slot) == GUARD_NO_REASON);
+    CHECK(guard_look(&guard, deadline - 98 * MS) == deadline - 30 * MS && n_interrupts == 1);
+    CHECK(guard_answer(slot) == GUARD_TIMEOUT);
+
+    arm(slot, 10000, -1); /* a stream's thread brings out what has waited: nothing is interrupted after it either */
+    deadline = atomic_load(&slot->deadline_ns);
+    CHECK(guard_stream_write(slot) == 0 && guard_stream_pause(slot, true) == 0 && guard_report(slot) >= 0);
+    CHECK(guard_stream_write(slot) == 0 && guard_stream_pause(slot, true) == 0);
+    guard_look(&guard, deadline - 100 * MS);
+    CHECK(guard_take_interrupt(slot) == GUARD_NO_REASON && n_interrupts == 1);
+    CHECK(guard_answer(slot) == GUARD_NO_REASON && n_last_words == 0);
+    arm(slot, 10000, -1); /* and the next invocation is guarded as ever */
+    guard_look(&guard, atomic_load(&slot->deadline_ns) - 100 * MS);
+    CHECK(guard_take_interrupt(slot) == GUARD_TIMEOUT);
+}
+
+static void a_report_that_is_not_rendered_in_time_is_the_guards(void)
+{
+    struct guard_slot *slot = open_counting(a_config());
+    uint64_t deadline;
+
+    arm(slot, 10000, -1);
+    deadline = atomic_load(&slot->deadline_ns);
+    CHECK(guard_report(slot) == GUARD_NO_REASON);
+    guard_look(&guard, deadline - 30 * MS);
+    CHECK(n_last_words == 1 && last_was == GUARD_RUNNING && last_reason == GUARD_TIMEOUT);
+    CHECK(guard_answer(slot) == GUARD_LOST && guard_report(slot) == GUARD_LOST);
+
+    atomic_store(&slot->word, slot->generation << 16);
+    arm(slot, 10000, -1);
+    deadline = atomic_load(&slot->deadline_ns);
+    CHECK(guard_stream_write(slot) == 0 && guard_stream_pause(slot, true) == 0 && guard_report(slot) >= 0);
+    guard_look(&guard, deadline - 30 * MS);
+    CHECK(n_last_words == 2 && last_was == GUARD_STREAM_IDLE && guard_answer(slot) == GUARD_LOST);
 }
 
 static void an_answered_invocation_is_left_alone_and_so_is_the_next(void)
@@ -468,7 +522,6 @@ static void the_last_word_is_a_post_or_the_end_of_a_stream(void)
 
 /* ---- two threads ------------------------------------------------------------------------------------------------- */
 
-#define STATE_OF(slot) ((enum guard_state)(atomic_load(&(slot)->word) & 0xff))
 #define N_ROUNDS 20000
 static _Atomic bool is_over;
 
@@ -505,6 +558,12 @@ static void whatever_races_an_invocation_is_answered_once(void)
                 status = guard_stream_pause(slot, true);
             if (!status)
                 status = guard_stream_write(slot);
+        }
+        if (status >= 0 && i % 7 == 0) { /* the handler raised, and its error is rendered */
+            status = guard_report(slot);
+            sched_yield();
+            if (status >= 0)
+                CHECK(guard_take_interrupt(slot) == GUARD_NO_REASON);
         }
         if (status >= 0)
             status = guard_answer(slot);
@@ -806,6 +865,8 @@ static const struct {
 #define ONE(name) {#name, name}
     ONE(step_one_interrupts_until_python_has_seen_it),
     ONE(step_two_fires_once_and_the_loop_has_lost),
+    ONE(a_report_is_not_interrupted_while_it_is_rendered),
+    ONE(a_report_that_is_not_rendered_in_time_is_the_guards),
     ONE(an_answered_invocation_is_left_alone_and_so_is_the_next),
     ONE(what_hangs_after_the_answer_is_told_once_and_left_alone),
     ONE(what_comes_back_after_the_answer_is_not_told),

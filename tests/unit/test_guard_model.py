@@ -1,11 +1,12 @@
 """Every interleaving of the loop and the guard, over a model of what they do to the slot.
 
-One line of a program here is one atomic step there (_native/guard.c); between any two, the other party may do any
+One line of a program here is one atomic step there (_native/guard_*.c); between any two, the other party may do any
 number of its own. A search visits every state that can be reached. Each claim is also put to a model with a mistake
 seeded into it, which it must find.
 
 The model's time: "due" is a fact about an invocation that becomes true at any moment. Two invocations are served; what
-becomes due in the first must never touch the second.
+becomes due in the first must never touch the second. And from every state in which the loop may stay for ever, the
+guard alone must get to an answer.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ IDLE, RUNNING, WRITING, QUIET, ANSWERING, FIRED, AFTER = [
     "idle", "running", "writing", "quiet", "answering", "fired", "after"
 ]  # fmt: skip
 WATCHED = (RUNNING, WRITING, QUIET)
+# With GUARD_OVER: the handler is over, its error is being rendered.
+OVER = {RUNNING: "running, over", WRITING: "writing, over", QUIET: "quiet, over"}
+STILL_WATCHED = (*WATCHED, *OVER.values())
 
 
 class Wrong(AssertionError):
@@ -79,7 +83,8 @@ def begin_write(s: S, who: str) -> None:
 
 
 def loop_steps(s: S, mistake: str) -> Iterator[S]:
-    """guard_arm(), guard_stream_write(), guard_stream_pause(), guard_answer(), guard_begin_after(), and the writes."""
+    """guard_arm(), guard_stream_write(), guard_stream_pause(), guard_report(), guard_answer(), guard_begin_after(), and
+    the writes."""
     if s.is_over:
         return
     if s.loop == "arm":
@@ -89,12 +94,30 @@ def loop_steps(s: S, mistake: str) -> Iterator[S]:
         yield s._replace(loop="answer", loop_saw=s.word)
         if s.pieces < 2:
             yield s._replace(loop="piece", loop_saw=s.word)
+        yield s._replace(loop="report", loop_saw=s.word)
+    elif s.loop == "report":
+        if s.loop_saw[2] == FIRED:
+            yield s._replace(loop="waits")
+        elif mistake == "the answer is claimed before it is rendered":
+            if cas(s, s.loop_saw, mistake):
+                yield s.with_word(s.gen, s.is_interrupted, ANSWERING, loop="rendering")
+            else:
+                yield s._replace(loop_saw=s.word)
+        elif cas(s, s.loop_saw, mistake):
+            yield s.with_word(s.gen, s.is_interrupted, OVER[s.state], loop="rendering")
+        else:
+            yield s._replace(loop_saw=s.word)
+    elif s.loop == "rendering":
+        yield s._replace(loop="answer", loop_saw=s.word)
+        if s.pieces < 2 and s.state in OVER.values():  # of a stream's thread, which brings out what has waited
+            yield s._replace(loop="piece", loop_saw=s.word)
     elif s.loop == "piece":
         if s.loop_saw[2] == FIRED:
             yield s._replace(loop="waits")
         elif cas(s, s.loop_saw, mistake):
             begin_write(s, "loop")
-            yield s.with_word(s.gen, s.is_interrupted, WRITING, loop="wrote piece")
+            writing = OVER[WRITING] if s.state in OVER.values() else WRITING
+            yield s.with_word(s.gen, s.is_interrupted, writing, loop="wrote piece")
         else:
             yield s._replace(loop_saw=s.word)
     elif s.loop == "wrote piece":
@@ -103,7 +126,9 @@ def loop_steps(s: S, mistake: str) -> Iterator[S]:
         if s.loop_saw[2] == FIRED:
             yield s._replace(loop="waits")
         elif cas(s, s.loop_saw, mistake):
-            yield s.with_word(s.gen, s.is_interrupted, QUIET, loop="handler", pieces=s.pieces + 1)
+            is_over = s.state == OVER[WRITING] and mistake != "a piece ends the rendering"
+            back = s.with_word(s.gen, s.is_interrupted, OVER[QUIET] if is_over else QUIET, pieces=s.pieces + 1)
+            yield back._replace(loop="rendering" if s.state == OVER[WRITING] else "handler")
         else:
             yield s._replace(loop_saw=s.word)
     elif s.loop == "answer":
@@ -143,15 +168,15 @@ def guard_steps(s: S, mistake: str) -> Iterator[S]:
         if state == AFTER and mistake != "the guard answers for what runs after the answer":
             may = s.two_due >= gen and not is_interrupted
             yield s._replace(guard="tell" if may else "load")
-        elif state not in (*WATCHED, AFTER):
+        elif state not in (*STILL_WATCHED, AFTER):
             yield s._replace(guard="load")
-        elif s.one_due >= gen and not is_interrupted:
+        elif s.one_due >= gen and not is_interrupted and state not in OVER.values():
             yield s._replace(guard="step one")
         elif s.two_due >= gen:
             yield s._replace(guard="step two")
         else:
             yield s._replace(guard="load")
-            if is_interrupted:
+            if is_interrupted and state not in OVER.values():
                 yield s._replace(guard="load", signal="sent")
     elif s.guard == "tell":
         if mistake == "the guard tells without a note":
@@ -174,7 +199,7 @@ def guard_steps(s: S, mistake: str) -> Iterator[S]:
             if s.two_due < s.gen:
                 raise Wrong(f"an invocation is ended before its time: {s}")
             fired = s.with_word(s.gen, s.is_interrupted, FIRED)
-            if state == WRITING and mistake != "the guard speaks in the middle of a piece":
+            if state in (WRITING, OVER[WRITING]) and mistake != "the guard speaks in the middle of a piece":
                 yield fired._replace(guard="cut").counted("answers", s.gen)
             else:
                 begin_write(s, "guard")
@@ -189,12 +214,14 @@ def signal_steps(s: S, mistake: str) -> Iterator[S]:
     """The signal's Python-level handler: runs in the loop's thread, at any bytecode, so also between two handlers."""
     if s.is_over or s.signal != "sent":
         return
-    if s.loop not in ("handler", "arm", "wrote piece", "wrote answer", "callbacks"):
+    if s.loop not in ("handler", "rendering", "arm", "wrote piece", "wrote answer", "callbacks"):
         return  # the loop is in C, between a load and its swap: no bytecode there
     quiet = s._replace(signal="none")
     may = s.state in (RUNNING, QUIET) and s.is_interrupted and s.taken != s.gen
     if mistake == "the signal raises without looking":
         may = s.gen > 0
+    if mistake == "a rendering is interrupted":
+        may = s.state in (OVER[RUNNING], OVER[QUIET]) and s.is_interrupted and s.taken != s.gen
     if not may:
         yield quiet
         return
@@ -222,6 +249,23 @@ def check(s: S) -> None:
                 raise Wrong(f"invocation {gen} has {s.answers[gen - 1]} answers at the end: {s}")
     if s.loop == "waits" and not s.is_over and s.guard not in ("spoke", "cut"):
         raise Wrong(f"the loop waits for an end that does not come: {s}")
+    may_stay = s.loop in ("handler", "rendering", "wrote piece")
+    if may_stay and s.two_due >= s.gen > 0 and not guard_gets_to_an_answer(s):
+        raise Wrong(f"a loop that does not come back from here is never answered for: {s}")
+
+
+def guard_gets_to_an_answer(s: S) -> bool:
+    """Whether the guard ends the process if nobody else moves any more; each of its rounds has few steps."""
+    seen = {s}
+    todo = [s]
+    while todo:
+        s = todo.pop()
+        if s.is_over:
+            return True
+        fresh = [n for n in guard_steps(s, "") if n not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return False
 
 
 def explore(mistake: str) -> int:
@@ -256,6 +300,9 @@ def test_each_invocation_is_answered_once_in_every_interleaving() -> None:
         "the loop waits in vain",
         "the guard answers for what runs after the answer",
         "the guard tells without a note",
+        "the answer is claimed before it is rendered",
+        "a rendering is interrupted",
+        "a piece ends the rendering",
     ],
 )
 def test_the_search_finds_a_seeded_mistake_in_the_hand_over(mistake: str) -> None:

@@ -40,6 +40,11 @@ enum guard_state {
     GUARD_AFTER = 6,
 };
 
+/* Beside a state in which nobody or the loop writes: the handler is over, with an error whose report is being rendered.
+ * Nothing is left to interrupt, and until guard_answer() the guard may still answer: rendering takes long where CPU is
+ * scarce, or where the log is a pipe that nobody reads. */
+#define GUARD_OVER 0x80
+
 /* Why the handler is (to be) interrupted. */
 enum guard_reason {
     GUARD_NO_REASON = 0,
@@ -79,7 +84,7 @@ struct guard_call {
 /* One invocation in flight. The loop writes the plain fields while the word says IDLE or ANSWERING; the thread reads
  * them after its own compare-and-swap to FIRED and at no other time. So the two never touch them together. */
 struct guard_slot {
-    /* generation << 16 | reason << 8 | state: whoever holds a stale generation fails its compare-and-swap. */
+    /* generation << 16 | reason << 8 | GUARD_OVER | state: whoever holds a stale generation fails its compare-and-swap. */
     _Alignas(64) _Atomic uint64_t word;
     _Atomic uint64_t step_one_ns;    /* monotonic; GUARD_NEVER: no deadline known */
     _Atomic uint64_t step_two_ns;    /* monotonic; GUARD_NEVER: no last word */
@@ -176,6 +181,11 @@ int guard_arm(struct guard *g, struct guard_slot *slot, const struct guard_call 
  * one had, if it had come. GUARD_LOST: the guard's; call guard_wait_for_end(). */
 int guard_answer(struct guard_slot *slot);
 
+/* The handler is over, and the loop begins to render the report of its error, to be followed by guard_answer() where the
+ * write begins. >= 0: the guard_reason that step one had, if it had come; it does not come any more. GUARD_LOST: the
+ * guard has answered. */
+int guard_report(struct guard_slot *slot);
+
 /* The loop wants to write a piece of a streamed body, the head included. 0, or GUARD_LOST. */
 int guard_stream_write(struct guard_slot *slot);
 
@@ -200,7 +210,7 @@ bool guard_is_unused(struct guard *g);
 /* True in a forked child of the process whose guard this is. */
 bool guard_is_forked(const struct guard *g);
 
-/* True while the slot's invocation of that generation has not been answered. */
+/* True while the slot's invocation of that generation is its handler's: neither answered nor about to be. */
 bool guard_is_pending(const struct guard_slot *slot, uint64_t generation);
 
 /* True once the guard owns the answer. */

@@ -16,7 +16,8 @@
 #define LAST_WORD_CAP 8192
 
 #define WORD(generation, reason, state) ((uint64_t)(generation) << 16 | (uint64_t)(reason) << 8 | (uint64_t)(state))
-#define STATE(word) ((enum guard_state)((word) & 0xff))
+#define STATE(word) ((enum guard_state)((word) & 0x7f))
+#define IS_OVER(word) ((bool)((word) & GUARD_OVER))
 #define REASON(word) ((enum guard_reason)((word) >> 8 & 0xff))
 #define GENERATION(word) ((word) >> 16)
 /* What Python has seen: changes with each invocation and each reason, never 0 when there is a reason. */

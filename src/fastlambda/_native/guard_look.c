@@ -56,7 +56,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
         wanted = GUARD_TIMEOUT;
     else if (used && used >= guard_memory_mark_one(g) && g->config.memory_limit)
         wanted = GUARD_MEMORY;
-    if (wanted != GUARD_NO_REASON && REASON(word) != wanted && REASON(word) != GUARD_TIMEOUT) {
+    if (!IS_OVER(word) && wanted != GUARD_NO_REASON && REASON(word) != wanted && REASON(word) != GUARD_TIMEOUT) {
         uint64_t interrupted = WORD(GENERATION(word), wanted, STATE(word));
 
         if (!atomic_compare_exchange_strong(&slot->word, &word, interrupted))
@@ -69,7 +69,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     since = now - atomic_load_explicit(&slot->interrupted_at, memory_order_relaxed);
     is_late = now >= two;
     is_full = REASON(word) == GUARD_MEMORY && used && used >= guard_memory_mark_two(g) && g->config.runtime_host &&
-              since >= (is_seen ? MEMORY_UNWOUND_WITHIN : MEMORY_SEEN_WITHIN);
+              since >= (is_seen || IS_OVER(word) ? MEMORY_UNWOUND_WITHIN : MEMORY_SEEN_WITHIN);
     if (is_late || is_full) {
         uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
         enum guard_state was = STATE(word);
@@ -84,7 +84,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     }
 
     next = now >= one ? two : earlier(one, two);
-    if (REASON(word) != GUARD_NO_REASON && !is_seen && g->config.interrupt_signal &&
+    if (REASON(word) != GUARD_NO_REASON && !is_seen && !IS_OVER(word) && g->config.interrupt_signal &&
         atomic_load_explicit(&slot->is_interruptible, memory_order_relaxed)) {
         (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
         next = earlier(next, now + REPEAT_EVERY);
@@ -128,7 +128,8 @@ static bool is_due_before(struct guard *g, uint64_t wake, uint64_t now)
     for (i = 0; i < n; i++) {
         uint64_t word = atomic_load(&g->slots[i].word);
 
-        const _Atomic uint64_t *due = STATE(word) == GUARD_AFTER ? &g->slots[i].step_two_ns : &g->slots[i].step_one_ns;
+        const _Atomic uint64_t *due =
+            STATE(word) == GUARD_AFTER || IS_OVER(word) ? &g->slots[i].step_two_ns : &g->slots[i].step_one_ns;
 
         generations += GENERATION(word);
         if ((is_watched(STATE(word)) || STATE(word) == GUARD_AFTER) && REASON(word) == GUARD_NO_REASON &&

@@ -115,15 +115,28 @@ static int move_on(struct guard_slot *slot, enum guard_state to)
 {
     uint64_t word = atomic_load(&slot->word);
 
-    while (STATE(word) != GUARD_FIRED)
-        if (atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word), REASON(word), to)))
+    while (STATE(word) != GUARD_FIRED) {
+        uint64_t over = to == GUARD_ANSWERING ? 0 : word & GUARD_OVER;
+
+        if (atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word), REASON(word), to) | over))
             return (int)REASON(word);
+    }
     return GUARD_LOST;
 }
 
 int guard_answer(struct guard_slot *slot)
 {
     return move_on(slot, GUARD_ANSWERING);
+}
+
+int guard_report(struct guard_slot *slot)
+{
+    uint64_t word = atomic_load(&slot->word);
+
+    while (is_watched(STATE(word)))
+        if (atomic_compare_exchange_weak(&slot->word, &word, word | GUARD_OVER))
+            return (int)REASON(word);
+    return STATE(word) == GUARD_FIRED ? GUARD_LOST : (int)REASON(word);
 }
 
 int guard_stream_write(struct guard_slot *slot)
@@ -168,7 +181,7 @@ int guard_take_interrupt(struct guard_slot *slot)
     uint64_t word = atomic_load(&slot->word);
 
     /* In the middle of a write an exception would leave half a chunk behind: raised after it (guard_stream_pause). */
-    if (STATE(word) != GUARD_RUNNING && STATE(word) != GUARD_STREAM_IDLE)
+    if (IS_OVER(word) || (STATE(word) != GUARD_RUNNING && STATE(word) != GUARD_STREAM_IDLE))
         return GUARD_NO_REASON;
     if (REASON(word) == GUARD_NO_REASON || atomic_load(&slot->taken) == TOKEN(word))
         return GUARD_NO_REASON;
@@ -185,7 +198,7 @@ bool guard_is_pending(const struct guard_slot *slot, uint64_t generation)
 {
     uint64_t word = atomic_load(&slot->word);
 
-    return GENERATION(word) == generation && is_watched(STATE(word));
+    return GENERATION(word) == generation && is_watched(STATE(word)) && !IS_OVER(word);
 }
 
 bool guard_is_forked(const struct guard *g)
