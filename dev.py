@@ -5,6 +5,7 @@
   python3 dev.py test        build, then run the tests (arguments go to pytest)
   python3 dev.py lint        format, lint and types
   python3 dev.py bench       the benchmark (--help for its options)
+  python3 dev.py counts      what a start and an invocation cost in instructions, system calls, files (--help)
   python3 dev.py docs        build the documentation into site/; --serve shows it and follows edits
   python3 dev.py NAME        run tools/NAME.py: wheelhouse, fuzz, soak, sanitize, ...
 
@@ -26,7 +27,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
 # What each command needs beyond the package itself; a tool may name its own in a line `# extras: a,b`.
-EXTRAS = {"demo": "local", "test": "dev", "lint": "dev", "bench": "bench", "docs": "docs"}
+EXTRAS = {"demo": "local", "test": "dev", "lint": "dev", "bench": "bench", "counts": "bench", "docs": "docs"}
 DEMO = ["invoke", "examples.hello.handler", '{"name": "world"}']
 
 
@@ -125,6 +126,8 @@ def main(argv: list[str]) -> int:
         return lint(PYTHON)
     if name == "bench":
         return run(PYTHON, "bench/run.py", *rest)
+    if name == "counts":
+        return run(PYTHON, "bench/counts.py", *rest)
     if name == "docs":
         return docs(*rest)
     return run(PYTHON, tool, *rest)

@@ -1,5 +1,6 @@
 """Numbers from samples: medians with spread; ratios taken within a round, so that a drifting machine cancels out."""
 
+import math
 import statistics
 
 
@@ -8,8 +9,14 @@ def summary(values):
     ordered = sorted(values)
     n = len(ordered)
     quartiles = statistics.quantiles(ordered, n=4, method="inclusive") if n > 1 else [ordered[0]] * 3
-    p99 = ordered[min(n - 1, -(-99 * n // 100) - 1)]
-    return {"median": quartiles[1], "q1": quartiles[0], "q3": quartiles[2], "min": ordered[0], "p99": p99, "n": n}
+    return {
+        "median": quartiles[1],
+        "q1": quartiles[0],
+        "q3": quartiles[2],
+        "min": ordered[0],
+        "p99": percentile(ordered, 0.99),
+        "n": n,
+    }
 
 
 def ratio(values, base):
@@ -19,6 +26,6 @@ def ratio(values, base):
 
 
 def percentile(values, share):
-    """The value below which `share` (0 to 1) of the values lie, nearest rank."""
+    """The nearest-rank percentile: the least value that `share` of the values (0 to 1) do not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

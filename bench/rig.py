@@ -166,8 +166,12 @@ def lay_out_packages(into):
             if top not in ("..", "__pycache__") and source.exists() and not (into / top).exists():
                 (into / top).symlink_to(source)
     spec = importlib.util.find_spec("fastlambda")
-    if spec and spec.submodule_search_locations:
-        (into / "fastlambda").symlink_to(Path(next(iter(spec.submodule_search_locations))).resolve())
+    if not (spec and spec.submodule_search_locations):
+        raise BenchError(
+            f"fastlambda is not installed for {sys.executable}; in a clone, `python3 dev.py bench` sets up .venv, "
+            "and its interpreter runs every tool: .venv/bin/python bench/counts.py --check"
+        )
+    (into / "fastlambda").symlink_to(Path(next(iter(spec.submodule_search_locations))).resolve())
     return found
 
 

@@ -104,7 +104,7 @@ class Progress:
         sys.stderr.flush()
 
 
-def sample_of(setting, contender, plan, framing, expect, bare):
+def sample_of(setting, contender, plan, framing, expect, bare_rss):
     """Runs one process and returns its figures by metric."""
     if plan.suite == "cold":
         got = rig.run(setting, contender, plan.handler, plan.event, 1, framing=framing, expect=expect)
@@ -129,7 +129,7 @@ def sample_of(setting, contender, plan, framing, expect, bare):
         mib = 1 << 20
         return {
             "idle_mib": got["idle"]["rss_bytes"] / mib,
-            "over_bare_mib": (got["idle"]["rss_bytes"] - bare[0]) / mib,
+            "over_bare_mib": (got["idle"]["rss_bytes"] - bare_rss) / mib,
             "idle_private_mib": got["idle"]["private_bytes"] / mib,
             "load_mib": got["end"]["rss_bytes"] / mib,
             "growth_mib": (got["end"]["rss_bytes"] - got["warm"]["rss_bytes"]) / mib,
@@ -145,7 +145,7 @@ def sample_of(setting, contender, plan, framing, expect, bare):
     }
 
 
-def measure(setting, plan, contenders, left_out, chance, progress):
+def measure(setting, plan, contenders, left_out, rng, progress):
     """Verifies and runs one group; returns its cells."""
     cells, expect = {}, {}
     title = f"{plan.suite}, {plan.handler}, {plan.event}"
@@ -168,99 +168,76 @@ def measure(setting, plan, contenders, left_out, chance, progress):
     by_name = {c.name: c for c in contenders}
     for n in range(plan.rounds):
         order = list(cells)
-        chance.shuffle(order)
-        bare = rig.bare_memory(setting) if plan.suite == "memory" else None
+        rng.shuffle(order)
+        bare_rss = rig.bare_memory(setting)[0] if plan.suite == "memory" else None
         for framing, name in order:
             progress.say(f"{title}: round {n + 1} of {plan.rounds}: {name}, {framing}")
             if name == PASS:
                 took = rig.python_pass(setting) / 1e6
                 figures = {"first_next_ms": took, "first_answer_ms": took}
             else:
-                figures = sample_of(setting, by_name[name], plan, framing, expect[framing, name], bare)
+                figures = sample_of(setting, by_name[name], plan, framing, expect[framing, name], bare_rss)
             for metric, value in figures.items():
                 cells[framing, name]["samples"].setdefault(metric, []).append(value)
     progress.say(f"{title}: {plan.rounds} rounds", done=True)
     return list(cells.values())
 
 
-def main(argv=None):
+def build_parser():
     parser = argparse.ArgumentParser(
         prog="bench/run.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="few rounds: about a minute")
-    parser.add_argument(
-        "--only", action="append", choices=["cold", "warm", "volume", "memory"], help="only this; may be repeated"
-    )
-    parser.add_argument("--rounds", type=int, help="repetitions of each contender (memory: at most 3)")
-    parser.add_argument(
-        "--peer", action="append", default=[], metavar="NAME=COMMAND", help="one more contender; may be repeated"
-    )
-    parser.add_argument(
-        "--contender", action="append", metavar="TEXT", help="only contenders whose name holds TEXT; may be repeated"
-    )
-    parser.add_argument(
-        "--out", default=str(rig.HERE / "results"), metavar="DIR", help="where results go (default: bench/results)"
-    )
-    parser.add_argument("--name", help="name of the result files (default: date and Python version)")
-    parser.add_argument("--no-files", action="store_true", help="only print")
-    parser.add_argument(
-        "--no-pin", action="store_true", help="do not bind the endpoint and the contender to a core each"
-    )
-    parser.add_argument(
-        "--python", metavar="PATH", help="interpreter (default: an empty virtual environment of this one)"
-    )
-    parser.add_argument(
-        "--writes", choices=["go", "one"], default="go", help="how large answers are written: as net/http, or at once"
-    )
-    parser.add_argument("--seed", type=int, help="order of the runs (default: from the clock; printed)")
-    parser.add_argument(
-        "--show", metavar="FILE", help="print the report of a result file, draw its plots beside it, run nothing"
-    )
-    args = parser.parse_args(argv)
+    add = parser.add_argument
+    suites = ["cold", "warm", "volume", "memory"]
+    add("--quick", action="store_true", help="few rounds: about a minute")
+    add("--only", action="append", choices=suites, help="only this; may be repeated")
+    add("--rounds", type=int, help="repetitions of each contender (memory: at most 3)")
+    add("--peer", action="append", default=[], metavar="NAME=COMMAND", help="one more contender; may be repeated")
+    add("--contender", action="append", metavar="TEXT", help="only contenders whose name holds TEXT; may be repeated")
+    results = str(rig.HERE / "results")
+    add("--out", default=results, metavar="DIR", help="where results go (default: bench/results)")
+    add("--name", help="name of the result files (default: date and Python version)")
+    add("--no-files", action="store_true", help="only print")
+    add("--no-pin", action="store_true", help="do not bind the endpoint and the contender to a core each")
+    add("--python", metavar="PATH", help="interpreter (default: an empty virtual environment of this one)")
+    how = "how large answers are written: as net/http, or at once"
+    add("--writes", choices=["go", "one"], default="go", help=how)
+    add("--seed", type=int, help="order of the runs (default: from the clock; printed)")
+    show = "print the report of a result file, draw its plots beside it, run nothing"
+    add("--show", metavar="FILE", help=show)
+    return parser
 
-    if args.show:
-        result = json.loads(Path(args.show).read_text())
-        report.plot(result, Path(args.show).with_suffix(""))
-        print(report.text(result))
-        return 0
-    if args.rounds is not None and args.rounds < 1:
-        parser.error("--rounds must be at least 1")
 
-    progress = Progress()
-    progress.say("compiling the endpoint and the client, laying out the packages")
-    seed = args.seed if args.seed is not None else time.time_ns() % 10**9
-    chance = random.Random(seed)
-    machine = report.machine(shlex.join(["python", "bench/run.py", *(sys.argv[1:] if argv is None else argv)]))
-    peers = [rig.parse_peer(text) for text in args.peer]
-    setting, versions = rig.prepare(args.python, not args.no_pin, args.writes)
+def contenders_of(suite, peers, wanted):
+    """Who takes part in a suite: all, or those whose name holds one of the texts."""
+    return [c for c in rig.roster(suite, peers) if not wanted or any(text in c.name for text in wanted)]
+
+
+def run_plans(args, setting, versions, peers, rng, progress):
+    """Runs what was asked for; the cells, and why each contender that is left out is."""
     cells, left_out = [], {}
-    try:
-        for contender in [*rig.CONTENDERS, *peers]:
-            why = rig.available(contender, versions)
-            if why:
-                left_out[contender.name] = why
-        for plan in plans(args.quick, args.rounds):
-            if args.only and plan.suite not in args.only:
-                continue
-            wanted = [
-                c
-                for c in rig.roster(plan.suite, peers)
-                if not args.contender or any(t in c.name for t in args.contender)
-            ]
-            cells += measure(setting, plan, wanted, left_out, chance, progress)
-    finally:
-        rig.clear(setting)
+    for contender in [*rig.CONTENDERS, *peers]:
+        why = rig.available(contender, versions)
+        if why:
+            left_out[contender.name] = why
+    for plan in plans(args.quick, args.rounds):
+        if not args.only or plan.suite in args.only:
+            wanted = contenders_of(plan.suite, peers, args.contender)
+            cells += measure(setting, plan, wanted, left_out, rng, progress)
     report.add_ratios(cells)
+    return cells, left_out
+
+
+def result_of(args, setting, versions, cells, left_out, seed, machine):
+    """The document that is written: every sample, and on what it was taken."""
+    pinned = f"endpoint on core {setting.server_cpu}, contender on core {setting.client_cpu}"
+    empty = "an empty virtual environment, so no .pth file takes part"
     machine |= {
-        "pinned": "not pinned"
-        if setting.server_cpu is None
-        else f"endpoint on core {setting.server_cpu}, contender on core {setting.client_cpu}",
-        "interpreter": "given by --python"
-        if args.python
-        else "an empty virtual environment, so no .pth file takes part",
+        "pinned": "not pinned" if setting.server_cpu is None else pinned,
+        "interpreter": "given by --python" if args.python else empty,
         "writes": args.writes,
     }
-    result = {
+    return {
         "machine": machine,
         "packages": versions,
         "seed": seed,
@@ -268,16 +245,49 @@ def main(argv=None):
         "targets": report.targets(cells),
         "cells": cells,
     }
+
+
+def write(args, result):
+    """The result file and its plots; their paths."""
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    version = f"py{sys.version_info.major}.{sys.version_info.minor}"
+    name = args.name or f"{datetime.date.today():%Y-%m-%d}-{version}{'-quick' if args.quick else ''}"
+    path = out / f"{name}.json"
+    path.write_text(json.dumps(result, separators=(",", ":")) + "\n")
+    return [path, *report.plot(result, out / name)]
+
+
+def main(argv=None):
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.show:
+        result = json.loads(Path(args.show).read_text())
+        report.plot(result, Path(args.show).with_suffix(""))
+        print(report.text(result))
+        return 0
+    if args.rounds is not None and args.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    peers = [rig.parse_peer(text) for text in args.peer]
+    suites = args.only or ["cold", "warm", "volume", "memory"]
+    for text in args.contender or []:
+        names = {c.name for suite in suites for c in contenders_of(suite, peers, None)}
+        if not any(text in name for name in names):
+            parser.error(f"--contender {text}: no contender has that in its name; there are {', '.join(sorted(names))}")
+
+    progress = Progress()
+    progress.say("compiling the endpoint and the client, laying out the packages")
+    seed = args.seed if args.seed is not None else time.time_ns() % 10**9
+    machine = report.machine(shlex.join(["python", "bench/run.py", *(sys.argv[1:] if argv is None else argv)]))
+    setting, versions = rig.prepare(args.python, not args.no_pin, args.writes)
+    try:
+        cells, left_out = run_plans(args, setting, versions, peers, random.Random(seed), progress)
+    finally:
+        rig.clear(setting)
+    result = result_of(args, setting, versions, cells, left_out, seed, machine)
     print(report.text(result))
     if not args.no_files:
-        out = Path(args.out)
-        out.mkdir(parents=True, exist_ok=True)
-        version = f"py{sys.version_info.major}.{sys.version_info.minor}"
-        name = args.name or f"{datetime.date.today():%Y-%m-%d}-{version}{'-quick' if args.quick else ''}"
-        path = out / f"{name}.json"
-        path.write_text(json.dumps(result, separators=(",", ":")) + "\n")
-        written = [path, *report.plot(result, out / name)]
-        print("\nwritten:", *written, sep="\n  ")
+        print("\nwritten:", *write(args, result), sep="\n  ")
     wrong = [name for name, why in left_out.items() if not why.startswith("not installed")]
     return 1 if wrong else 0
 

@@ -237,7 +237,7 @@ def _tell_error(report: Report) -> str:
 
 
 def percentile(sorted_values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` of all values do not exceed."""
+    """The smallest value that at least `share` of all values do not exceed (nearest rank)."""
     return sorted_values[max(math.ceil(share * len(sorted_values)) - 1, 0)]
 
 
