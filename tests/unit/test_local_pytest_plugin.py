@@ -123,3 +123,40 @@ def test_a_run_that_uses_no_fixture_pays_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], env=clean_env(), capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["fastlambda", "fastlambda.local", "fastlambda.local.pytest_plugin"]
+
+
+def test_what_is_no_json_is_refused_before_the_function_is_asked(tmp_path):
+    done = run_pytest(
+        tmp_path,
+        """
+        import pytest
+
+        NAN, INF = float("nan"), float("inf")
+        LOOP = []
+        LOOP.append(LOOP)
+
+        @pytest.mark.parametrize(
+            ("event", "more", "said"),
+            [
+                ({"d": NAN}, {}, "nan in event['d'] is not JSON"),
+                ([1, {"a": (2, -INF)}], {}, "-inf in event[1]['a'][1] is not JSON"),
+                (NAN, {}, "nan in event is not JSON"),
+                ({NAN: 1}, {}, "the key nan in event is not JSON"),
+                (LOOP, {}, "event is not JSON: Circular reference detected"),
+                ({}, {"client_context": {"custom": {"x": INF}}}, "inf in client_context['custom']['x'] is not JSON"),
+                ({}, {"identity": {"x": NAN}}, "nan in identity['x'] is not JSON"),
+            ],
+        )
+        def test_refused(lambda_function, event, more, said):
+            function = lambda_function("app.echo")
+            with pytest.raises(ValueError) as caught:
+                function.invoke(event, **more)
+            assert str(caught.value) == said
+            assert function.function.starts == 0
+
+        def test_no_value_of_json(lambda_function):
+            with pytest.raises(TypeError, match="set"):
+                lambda_function("app.echo").invoke({"a": {1}})
+        """,
+    )
+    assert "8 passed" in done.stdout, done.stdout

@@ -1,8 +1,9 @@
 """A function under test: events and results as Python values, failures as exceptions."""
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastlambda.local.process import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, Function, Report
@@ -62,11 +63,13 @@ class TestedFunction:
 
         Raises:
             FunctionError: the function failed, ran out of time, or did not start.
+            ValueError: the event, or one of the dicts, holds what JSON cannot say, such as a nan.
+            TypeError: it holds an object that is no JSON value.
         """
-        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        body = event if isinstance(event, bytes) else _json("event", event).encode()
         for name in ("client_context", "identity"):
             if isinstance(more.get(name), dict):
-                more[name] = json.dumps(more[name])
+                more[name] = _json(name, more[name])
         report = self.last_report = self.function.invoke(body, **more)
         result = report.result
         if not result.ok:
@@ -78,6 +81,38 @@ class TestedFunction:
     def stop(self, grace_s: float = 0.0) -> None:
         """Ends the process; with a grace, SIGTERM comes first."""
         self.function.stop(grace_s)
+
+
+def _json(what: str, value: object) -> str:
+    """Text in JSON.
+
+    Raises:
+        ValueError: a nan or an infinity in it, which Python would write and JSON does not know; a circle.
+        TypeError: an object that is no JSON value.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as exc:
+        place = _not_finite(value, what)
+        raise ValueError(f"{place} is not JSON" if place else f"{what} is not JSON: {exc}") from None
+
+
+def _not_finite(value: object, place: str, depth: int = 0) -> str | None:
+    """Where a nan or an infinity is, as one would write it in Python."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value!r} in {place}"
+    if depth == 100:
+        return None
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        for key in value:
+            if isinstance(key, float) and not math.isfinite(key):
+                return f"the key {key!r} in {place}"
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    found = (_not_finite(item, f"{place}[{key!r}]", depth + 1) for key, item in items)
+    return next((where for where in found if where), None)
 
 
 class Functions:
