@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fastlambda.local import cli
-from fastlambda.packaging import archive, bundle, bytecode
+from fastlambda.packaging import archive, bundle, bytecode, target
+from fastlambda.packaging.errors import BadArgument, TooLarge
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -110,7 +111,7 @@ def test_the_limit_is_exact(size, fits):
     if fits:
         archive.check_size(size, "it")
     else:
-        with pytest.raises(archive.TooLarge):
+        with pytest.raises(TooLarge):
             archive.check_size(size, "it")
 
 
@@ -122,15 +123,15 @@ def test_the_limit_is_exact(size, fits):
     ],
 )
 def test_only_wheels_that_the_runtime_can_load_are_taken(python, arch, newest, refused):
-    tags = bundle.platform_tags(python, arch)
+    tags = target.Target(python, arch).platform_tags()
     assert tags[0] == newest and refused not in tags
-    assert f"manylinux2014_{bundle.ARCHITECTURES[arch]}" in tags
+    assert f"manylinux2014_{target.ARCHITECTURES[arch]}" in tags
 
 
 @pytest.mark.parametrize("python", ["3.10", "3", "2.7", "3.x", "python3.13"])
 def test_a_python_that_fastlambda_does_not_run_on_is_refused(python):
-    with pytest.raises(bundle.PackagingError, match=r"3\.11 and newer"):
-        bundle.platform_tags(python, "x86_64")
+    with pytest.raises(BadArgument, match=r"3\.11 and newer"):
+        target.Target(python, "x86_64")
 
 
 def test_packages_that_pip_cannot_find_are_told_with_what_to_do(code, tmp_path, capsys):
@@ -150,7 +151,7 @@ def test_packages_that_pip_cannot_find_are_told_with_what_to_do(code, tmp_path, 
 
 
 def test_an_interpreter_of_another_version_is_refused():
-    with pytest.raises(ValueError, match=r"is not a Python 3\.99"):
+    with pytest.raises(BadArgument, match=r"is not a Python 3\.99"):
         bytecode.find_python("3.99", sys.executable)
 
 

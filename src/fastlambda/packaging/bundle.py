@@ -1,53 +1,28 @@
 """Makes the zip files: a layer that runs functions on fastlambda, and a function's package.
 
-Owns what goes where in them.  pip finds and unpacks the packages, for the platform of the function and not for the
-machine that this runs on.
-Source: AWS Lambda, "Packaging your layer content"; PEP 600 for the platform tags.
+Owns what goes where in them, and the report.  Promises: a zip is there whole or not at all, and nothing else is.
+Source: AWS Lambda, "Packaging your layer content".
 """
 
-import fnmatch
-import os
 import shutil
-import stat
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from fastlambda._version import __version__
-from fastlambda.packaging import archive, bytecode
+from fastlambda.packaging import archive, bytecode, collect, ending, native, needs, tree
+from fastlambda.packaging.errors import BadArgument
+from fastlambda.packaging.rules import Rules
+from fastlambda.packaging.target import Target
 
-ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
 WRAPPER = "fastlambda-wrapper"
-# Not needed in Lambda: the developer's rooms (they come along when the requirements name fastlambda[local]), the typed
-# faces, and what pip notes about where a package came from.
-_NOTES_OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-LEFT_OUT = [
-    *("fastlambda/local/*", "fastlambda/packaging/*", "fastlambda_local-*.dist-info/*", "fastlambda/_command.py"),
-    *("fastlambda/*.pyi", "bin/*", "*.pyc"),
-    *(f"*.dist-info/{name}" for name in _NOTES_OF_PIP),
-]
-# Of a function's folder.
-NOT_CODE = [
-    *("__pycache__", "*.pyc", "*.egg-info", ".git", ".hg", ".venv", "venv", ".tox", ".DS_Store", ".idea", ".vscode"),
-    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".aws-sam"),
-]
-
-
-class PackagingError(Exception):
-    """The zip cannot be made."""
 
 
 class Options:
     """What both commands are told.
 
     Attributes:
-        pythons: the runtimes' versions, such as ["3.13"].
-        arch: "x86_64" or "arm64".
+        targets: the runtimes, all of one architecture.
         out: the zip to write.
-        requirements: requirements files, for pip.
-        find_links: folders or pages with wheels, for pip.
-        no_index: take wheels only from find_links.
+        sources: where packages come from.
         interpreter: the Python to compile with; None: one is looked for.
     """
 
@@ -62,59 +37,23 @@ class Options:
         no_index: bool = False,
         interpreter: str | None = None,
     ) -> None:
-        self.pythons = pythons
-        self.arch = arch
+        """
+        Raises:
+            BadArgument: there is no such runtime, or no such file.
+        """
+        self.targets = [Target(python, arch) for python in pythons]
         self.out = out
-        self.requirements = requirements or []
-        self.find_links = find_links or []
-        self.no_index = no_index
+        self.sources = collect.Sources(requirements, find_links, no_index)
         self.interpreter = interpreter
-
-
-def platform_tags(python: str, arch: str) -> list[str]:
-    """The wheels that a managed runtime can load, newest first.
-
-    Args:
-        python: "3.13".
-        arch: "x86_64" or "arm64".
-    """
-    machine = ARCHITECTURES[arch]
-    glibc = 26 if _minor(python) <= 11 else 34  # Amazon Linux 2, Amazon Linux 2023
-    tags = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc, 4, -1)]
-    old = ["manylinux2014", "manylinux2010", "manylinux1"] if arch == "x86_64" else ["manylinux2014"]
-    return [*tags, *(f"{name}_{machine}" for name in old), f"linux_{machine}"]
-
-
-def _minor(python: str) -> int:
-    major, _, minor = python.partition(".")
-    if major != "3" or not minor.isdecimal() or int(minor) < 11:
-        raise PackagingError(f"--python {python}: fastlambda runs on 3.11 and newer; write it as 3.13")
-    return int(minor)
-
-
-def install(into: Path, python: str, options: Options, packages: list[str]) -> None:
-    """Lets pip put packages into a folder, for the function's platform.
-
-    Raises:
-        PackagingError: pip could not.
-    """
-    tags = [f"--platform={tag}" for tag in platform_tags(python, options.arch)]
-    wanted = [*packages, *(word for file in options.requirements for word in ("-r", file))]
-    if not wanted:
-        return
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-compile"]
-    pip += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *tags, f"--target={into}"]
-    pip += [word for place in options.find_links for word in ("--find-links", place)]
-    if options.no_index:
-        pip.append("--no-index")
-    done = subprocess.run([*pip, *wanted], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        where = f"Python {python} on {options.arch}"
-        hint = "every package must have a wheel for that platform; --find-links names a folder with your own"
-        raise PackagingError(f"pip could not collect the packages for {where} ({hint}):\n{done.stdout.strip()}")
-    for path in archive.files_below(into):
-        if any(fnmatch.fnmatch(path.as_posix(), pattern) for pattern in LEFT_OUT):
-            (into / path).unlink()
+        for file in self.sources.requirements:
+            if "://" not in file and not Path(file).is_file():
+                raise BadArgument(f"-r {file}: there is no such file")
+        if not out.absolute().parent.is_dir():
+            raise BadArgument(f"-o {out}: there is no folder {out.absolute().parent}")
+        if out.is_dir():
+            raise BadArgument(f"-o {out}: that is a folder; name the zip")
+        if interpreter is not None:
+            bytecode.find_python(self.targets[0].python, interpreter)
 
 
 def put_wrapper(folder: Path) -> None:
@@ -144,7 +83,7 @@ def compile_for(python: str, folder: Path, mounted: str, options: Options) -> st
             "or name it with --interpreter"
         )
     files = [(folder / path, f"{mounted}/{path.as_posix()}") for path in archive.files_below(folder)]
-    sources = [(path, name) for path, name in files if path.suffix == ".py"]
+    sources = [(path, name) for path, name in files if path.suffix == ".py" and not path.is_symlink()]
     failed = bytecode.compile_tree(interpreter, sources)
     done = f"{len(sources) - len(failed)} modules compiled for Python {python} by {interpreter}"
     return done + "".join(f"\n  not compiled: {line}" for line in failed)
@@ -155,7 +94,7 @@ def report(root: Path, out: Path, largest: int = 8) -> list[str]:
     sizes: dict[str, int] = {}
     for path in archive.files_below(root):
         parts = [p for p in path.parts if not (p in ("python", "lib", "site-packages") or p.startswith("python3."))]
-        sizes[parts[0]] = sizes.get(parts[0], 0) + (root / path).stat().st_size
+        sizes[parts[0]] = sizes.get(parts[0], 0) + (root / path).lstat().st_size
     lines = [f"{size:>12,}  {name}" for name, size in sorted(sizes.items(), key=lambda i: (-i[1], i[0]))[:largest]]
     total, packed = sum(sizes.values()), out.stat().st_size
     share = total / archive.MAX_UNPACKED
@@ -179,22 +118,30 @@ def make_layer(options: Options) -> list[str]:
         TooLarge: Lambda would refuse it.
     """
     said = []
-    with tempfile.TemporaryDirectory() as work:
-        root = Path(work)
-        for python in options.pythons:
-            inside = f"python/lib/python{python}/site-packages"
+    with ending.workshop() as work:
+        root = work / "layer"
+        for target in options.targets:
+            inside = f"python/lib/python{target.python}/site-packages"
             (root / inside).mkdir(parents=True)
-            install(root / inside, python, options, [f"fastlambda=={__version__}"])
-            said.append(compile_for(python, root / inside, f"/opt/{inside}", options))
+            said += collect.install(root / inside, target, options.sources, [f"fastlambda=={__version__}"])
+            said.append(compile_for(target.python, root / inside, f"/opt/{inside}", options))
         put_wrapper(root)
         archive.check_size(archive.unpacked_size(root), "the layer")
         archive.write_zip(root, options.out)
-        said = [*report(root, options.out), *said]
+        said = [*report(root, options.out), *dict.fromkeys(said)]
     said.append(f"In the function: the layer, and AWS_LAMBDA_EXEC_WRAPPER=/opt/{WRAPPER}")
     return said
 
 
-def make_package(source: Path, options: Options, *, exclude: list[str], with_runtime: bool) -> list[str]:
+def make_package(
+    source: Path,
+    options: Options,
+    *,
+    exclude: list[str],
+    with_runtime: bool,
+    include: list[str] | None = None,
+    with_needs: bool = True,
+) -> list[str]:
     """A function's package: its code, and what the requirements name.
 
     Args:
@@ -202,47 +149,43 @@ def make_package(source: Path, options: Options, *, exclude: list[str], with_run
         options: see Options; one Python only.
         exclude: patterns of names or paths to leave out.
         with_runtime: fastlambda and the exec wrapper too, for a function without the layer.
+        include: patterns of names or paths to pack though they look like secrets or no code.
+        with_needs: what the folder itself says that it needs, too, when options name no requirements.
 
     Returns:
         The lines of the report.
 
     Raises:
-        PackagingError: there is no such source, or pip could not collect the packages.
+        BadArgument: there is no such source, or it names packages in a form that is not read.
+        PackagingError: a file cannot be packed, or pip could not collect the packages.
         TooLarge: Lambda would refuse it.
     """
-    (python,) = options.pythons
-    with tempfile.TemporaryDirectory() as work:
-        root = Path(work)
-        install(root, python, options, [f"fastlambda=={__version__}"] if with_runtime else [])
-        copy_code(source, root, [*NOT_CODE, *exclude], options.out)
+    (target,) = options.targets
+    code = None if source.is_file() else tree.look(source, Rules(include or [], exclude), options.out)
+    said, packages, sources = [], [], options.sources
+    if with_needs and not sources.requirements:
+        found = needs.of(source)
+        said, packages = found.said, found.packages
+        sources = collect.Sources(found.files, sources.find_links, sources.no_index)
+    if with_runtime:
+        packages = [f"fastlambda=={__version__}", *packages]
+    with ending.workshop() as work:
+        root = work / "package"
+        root.mkdir()
+        said += collect.install(root, target, sources, packages)
+        if code is None:
+            archive.check_size(source.stat().st_size, str(source))
+            shutil.copyfile(source, root / source.name)
+        else:
+            code.copy(root)
+            said += code.report()
         if with_runtime:
             put_wrapper(root)
-        said = compile_for(python, root, "/var/task", options)
+        said += native.strangers(root, target)
+        said.append(compile_for(target.python, root, "/var/task", options))
         archive.check_size(archive.unpacked_size(root), "the package")
         archive.write_zip(root, options.out)
-        lines = [*report(root, options.out), said]
+        lines = [*report(root, options.out), *said]
     if with_runtime:
         lines.append(f"In the function: AWS_LAMBDA_EXEC_WRAPPER=/var/task/{WRAPPER}")
     return lines
-
-
-def copy_code(source: Path, root: Path, exclude: list[str], out: Path) -> None:
-    """The function's own files, over what pip has put there."""
-    if source.is_file():
-        shutil.copyfile(source, root / source.name)
-        return
-    if not source.is_dir():
-        raise PackagingError(f"{source} is neither a folder nor a file")
-
-    def unwanted(folder: str, names: list[str]) -> set[str]:
-        below = Path(folder).relative_to(source)
-        return {
-            name
-            for name in names
-            for pattern in exclude
-            if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch((below / name).as_posix(), pattern)
-        } | {name for name in names if Path(folder, name).resolve() == out.resolve()}
-
-    shutil.copytree(source, root, ignore=unwanted, dirs_exist_ok=True)
-    for path in archive.files_below(root):
-        (root / path).chmod(stat.S_IMODE(os.stat(root / path).st_mode) | stat.S_IRUSR | stat.S_IWUSR)

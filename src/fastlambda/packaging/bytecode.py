@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fastlambda.packaging.errors import BadArgument, PackagingError
+
 # Runs in the target's Python: source files and the names that they will have in Lambda come on stdin.
 _COMPILE = """
 import json, py_compile, sys
@@ -38,11 +40,11 @@ def find_python(version: str, given: str | None = None) -> str | None:
         Its path; None when there is none.
 
     Raises:
-        ValueError: the given one is of another version, or does not run.
+        BadArgument: the given one is of another version, or does not run.
     """
     if given is not None:
         if _version_of(given) != version:
-            raise ValueError(f"{given} is not a Python {version}")
+            raise BadArgument(f"--interpreter {given} is not a Python {version}")
         return given
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     candidates = [
@@ -81,13 +83,13 @@ def compile_tree(python: str, files: list[tuple[Path, str]]) -> list[str]:
         A line for each file that could not be compiled.
 
     Raises:
-        RuntimeError: the interpreter failed.
+        PackagingError: the interpreter failed.
     """
     jobs = json.dumps([(str(source), name) for source, name in files])
     done = subprocess.run(
         [python, "-S", "-c", _COMPILE], input=jobs, capture_output=True, text=True, env=_environment()
     )
     if done.returncode:
-        raise RuntimeError(f"{python} failed to compile: {done.stderr[-2000:]}")
+        raise PackagingError(f"{python} failed to compile: {done.stderr[-2000:]}")
     failed: list[str] = json.loads(done.stdout)
     return failed

@@ -1,12 +1,18 @@
-"""`fastlambda layer` and `fastlambda package`."""
+"""`fastlambda layer` and `fastlambda package`.
+
+Owns exit statuses, as the other commands have them: 1 it could not be made, 2 it was asked for wrongly; 128 and the
+signal's number when one ended it.  Promises: no half of a zip, no folder and no process is left then.
+"""
 
 import argparse
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from fastlambda.packaging import bundle
-from fastlambda.packaging.archive import TooLarge
+from fastlambda.packaging import bundle, ending
+from fastlambda.packaging.errors import BadArgument, PackagingError
+from fastlambda.packaging.target import ARCHITECTURES
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -18,7 +24,7 @@ def _common(parser: argparse.ArgumentParser, *, several: bool) -> None:
     )
     parser.add_argument(
         "--arch",
-        choices=sorted(bundle.ARCHITECTURES),
+        choices=sorted(ARCHITECTURES),
         default="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         help="the function's architecture (default: this machine's, %(default)s)",
     )
@@ -52,13 +58,15 @@ def layer(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.interpreter and len(args.python or []) > 1:
         parser.error("--interpreter goes with one --python")
-    return _say(lambda: bundle.make_layer(_options(args)))
+    return _say(parser.prog, lambda: bundle.make_layer(_options(args)))
 
 
 def package(argv: list[str]) -> int:
     """`fastlambda package`; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="fastlambda package", description="Makes the zip of a function: its code, and the packages it needs."
+        prog="fastlambda package",
+        description="Makes the zip of a function: its code, and the packages it needs.",
+        epilog="Patterns are those of a shell, for names (*.pem) and for paths below the folder (certs/*.pem).",
     )
     parser.add_argument("source", type=Path, help="the folder with the function's code, or one .py file")
     parser.add_argument("-o", "--output", type=Path, default=Path("function.zip"), help="default: %(default)s")
@@ -66,20 +74,46 @@ def package(argv: list[str]) -> int:
         "--with-runtime", action="store_true", help="put fastlambda and its wrapper in: no layer is needed"
     )
     parser.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="leave out; may be repeated")
+    parser.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="pack what would be left out because it may hold a secret or is no code; may be repeated",
+    )
+    parser.add_argument(
+        "--no-requirements",
+        action="store_true",
+        help="not what requirements.txt or pyproject.toml in the folder name",
+    )
     _common(parser, several=False)
     args = parser.parse_args(argv)
     if len(args.python or []) > 1:
         parser.error("a function has one runtime: give --python once")
+    if args.no_requirements and args.requirement:
+        parser.error("--no-requirements contradicts --requirement")
     return _say(
-        lambda: bundle.make_package(args.source, _options(args), exclude=args.exclude, with_runtime=args.with_runtime)
+        parser.prog,
+        lambda: bundle.make_package(
+            args.source,
+            _options(args),
+            exclude=args.exclude,
+            include=args.include,
+            with_runtime=args.with_runtime,
+            with_needs=not args.no_requirements,
+        ),
     )
 
 
-def _say(make) -> int:  # type: ignore[no-untyped-def]
+def _say(prog: str, make: Callable[[], list[str]]) -> int:
     try:
-        lines = make()
-    except (bundle.PackagingError, TooLarge, ValueError, OSError) as exc:
-        print(f"fastlambda: {exc}", file=sys.stderr)
+        with ending.minded():
+            lines = make()
+    except BadArgument as exc:
+        print(f"{prog}: {exc}", file=sys.stderr)
+        return 2
+    except (PackagingError, OSError) as exc:
+        print(f"{prog}: {exc}", file=sys.stderr)
         return 1
     print("\n".join(lines))
     return 0

@@ -1,0 +1,252 @@
+"""What `fastlambda package` takes of packages: the target's markers, every file or a line on it, the own list."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from small_wheels import make_wheel
+from support import clean_env
+
+from fastlambda.local import cli
+from fastlambda.packaging import collect, pip_for_target
+from fastlambda.packaging.target import Target
+
+TARGETS = [("3.11", "arm64"), ("3.12", "x86_64"), ("3.13", "arm64"), ("3.15", "x86_64")]
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    (folder / "app.py").write_text("def handler(event, context):\n    return event\n")
+    return folder
+
+
+def package(source: Path, wheels: Path, *more: str) -> int:
+    out = source.parent / "function.zip"
+    return cli.main(["package", str(source), "-o", str(out), "--no-index", "--find-links", str(wheels), *more])
+
+
+def held(source: Path) -> set[str]:
+    with zipfile.ZipFile(source.parent / "function.zip") as packed:
+        return {name for name in packed.namelist() if "__pycache__" not in name and ".dist-info/" not in name}
+
+
+# ---- markers -------------------------------------------------------------------------------------------------------
+
+MARKED = {
+    "below_313": "python_version < '3.13'",
+    "from_313": "python_version >= '3.13'",
+    "late_patch": "python_full_version < '3.11.3'",
+    "for_arm": "platform_machine == 'aarch64'",
+    "for_intel": "platform_machine == 'x86_64'",
+    "for_linux": "sys_platform == 'linux' and platform_system == 'Linux' and os_name == 'posix'",
+    "for_mac": "sys_platform == 'darwin'",
+    "for_windows": "os_name == 'nt'",
+    "for_cpython": "platform_python_implementation == 'CPython' and implementation_name == 'cpython'",
+    "for_pypy": "platform_python_implementation == 'PyPy'",
+    "with_extra": "extra == 'more' and platform_machine == 'aarch64'",
+}
+
+
+@pytest.mark.parametrize(("python", "arch"), TARGETS)
+def test_markers_are_answered_for_the_function_s_runtime(source, wheels, python, arch):
+    make_wheel(wheels, "asks", requires=[f"{name}; {marker}" for name, marker in MARKED.items()])
+    for name in MARKED:
+        make_wheel(wheels, name)
+    make_wheel(wheels, "top")
+    (source / "r.txt").write_text("asks[more]\ntop; platform_machine == 'aarch64' and python_version > '3.12'\n")
+    assert package(source, wheels, "-r", str(source / "r.txt"), "--python", python, "--arch", arch) == 0
+    is_old, is_arm = python in ("3.11", "3.12"), arch == "arm64"
+    expected = {"asks", "for_linux", "for_cpython", "for_arm" if is_arm else "for_intel"}
+    expected |= {"below_313" if is_old else "from_313"} | ({"with_extra"} if is_arm else set())
+    expected |= {"top"} if is_arm and not is_old else set()
+    assert held(source) == {"app.py", "r.txt", *(f"{name}.py" for name in expected)}
+
+
+def test_a_package_for_late_patch_releases_is_taken(source, wheels):
+    make_wheel(wheels, "late", requires_python=">=3.11.4,!=3.11.0")
+    (source / "requirements.txt").write_text("late\n")
+    assert package(source, wheels, "--python", "3.11") == 0
+    assert "late.py" in held(source)
+
+
+def test_a_pip_that_does_not_listen_is_not_used(tmp_path):
+    fake = tmp_path / "pip/_vendor/packaging"
+    fake.mkdir(parents=True)
+    for folder in (tmp_path / "pip", tmp_path / "pip/_vendor", fake):
+        (folder / "__init__.py").touch()
+    (fake / "markers.py").write_text(
+        "class Marker:\n"
+        "    def __init__(self, text): pass\n"
+        "    def evaluate(self, environment): return True\n"  # whatever the target is
+    )
+    markers = json.dumps(Target("3.13", "arm64").markers())
+    command = [sys.executable, "-P", pip_for_target.__file__, markers, "install", "nothing"]
+    done = subprocess.run(command, env=clean_env(PYTHONPATH=str(tmp_path)), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (pip_for_target.NOT_LISTENING, ""), done.stderr
+
+
+def test_that_such_a_pip_cannot_be_used_is_told_with_what_to_type(source, wheels, monkeypatch, capsys):
+    monkeypatch.setattr(collect, "_run", lambda command, env: (pip_for_target.NOT_LISTENING, ""))
+    (source / "requirements.txt").write_text("late\n")
+    assert package(source, wheels, "--python", "3.14", "--arch", "arm64") == 1
+    said = capsys.readouterr().err
+    assert "cannot be told about Python 3.14 on arm64" in said and "-m pip install --upgrade pip" in said
+
+
+# ---- every file, or a line about it --------------------------------------------------------------------------------
+
+
+def test_programs_and_bytecode_without_a_source_are_kept(source, wheels, capsys):
+    files = {"tool/__init__.py": b"", "tool/hidden.pyc": b"-", "tool/__pycache__/__init__.cpython-313.pyc": b"old"}
+    scripts = {"native": b"\x7fELF program", "run.sh": b"#!/bin/sh\necho hello\n", "own.py": b"#!python\nprint()\n"}
+    make_wheel(wheels, "tool", files=files, scripts=scripts, entry_points="[console_scripts]\ntool-cli = tool:main\n")
+    (source / "requirements.txt").write_text("tool\n")
+    assert package(source, wheels) == 0
+    kept = {"tool/__init__.py", "tool/hidden.pyc", "bin/native", "bin/run.sh"}
+    assert held(source) == {"app.py", "requirements.txt", *kept}
+    said = capsys.readouterr().out
+    assert "left out, scripts that start the Python of this machine: bin/own.py, bin/tool-cli" in said
+    assert "left out, bytecode in __pycache__ that packages bring: tool/__pycache__/__init__.cpython-313.pyc" in said
+    assert "left out, pip's notes (RECORD, INSTALLER, REQUESTED, direct_url.json) of 1 packages" in said
+    with zipfile.ZipFile(source.parent / "function.zip") as packed:
+        modes = {info.filename: info.external_attr >> 16 & 0o777 for info in packed.infolist()}
+    assert modes["bin/native"] == modes["bin/run.sh"] == 0o755
+
+
+def test_bytecode_of_the_function_s_own_without_a_source_is_kept_or_named(source, wheels, capsys):
+    (source / "hidden.pyc").write_bytes(b"compiled")
+    (source / "app.pyc").write_bytes(b"stale")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__/gone.cpython-313.pyc").write_bytes(b"not imported from here")
+    assert package(source, wheels) == 0
+    assert held(source) == {"app.py", "hidden.pyc"}
+    said = capsys.readouterr().out
+    assert "__pycache__/gone.cpython-313.pyc, which has no source and is not imported from there" in said
+    assert "*.pyc beside its source" in said
+
+
+def test_modules_for_another_machine_or_python_are_told(source, wheels, capsys):
+    arm = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
+    intel = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
+    (source / "one.so").write_bytes(arm)
+    (source / "two.cpython-311-x86_64-linux-gnu.so").write_bytes(intel)
+    (source / "three.cpython-313-x86_64-linux-gnu.so").write_bytes(intel)
+    (source / "four.abi3.so").write_bytes(intel)
+    assert package(source, wheels, "--python", "3.13", "--arch", "x86_64") == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WARNING: not for")]
+    assert warnings == [
+        "WARNING: not for x86_64, so they do not load: one.so",
+        "WARNING: not for Python 3.13, so it does not find them: two.cpython-311-x86_64-linux-gnu.so",
+    ]
+
+
+# ---- what the folder says that it needs ------------------------------------------------------------------------------
+
+
+def test_requirements_in_the_folder_are_used_and_told(source, wheels, capsys):
+    make_wheel(wheels, "needed")
+    (source / "requirements.txt").write_text("needed\n")
+    (source / "uv.lock").touch()
+    assert package(source, wheels) == 0
+    assert "needed.py" in held(source)
+    said = capsys.readouterr().out
+    assert f"packages as in {source}/requirements.txt" in said and "uv.lock not used" in said
+
+
+def test_dependencies_of_a_project_in_the_folder_are_used_and_told(source, wheels, capsys):
+    make_wheel(wheels, "needed")
+    make_wheel(wheels, "other")
+    (source / "pyproject.toml").write_text(
+        "[project]\nname = 'x'\ndependencies = ['needed>=1', \"other; sys_platform == 'win32'\"]\n"
+    )
+    assert package(source, wheels) == 0
+    assert "needed.py" in held(source) and "other.py" not in held(source)
+    assert f"packages as in {source}/pyproject.toml, in their newest versions" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("files", "typed"),
+    [
+        ({"uv.lock": "", "pyproject.toml": "[project]\ndependencies = ['needed']\n"}, "uv export --frozen --no-dev"),
+        ({"poetry.lock": ""}, "poetry export -o requirements.txt"),
+        ({"pdm.lock": ""}, "pdm export --prod -o requirements.txt"),
+        ({"Pipfile.lock": "{}"}, "pipenv requirements > requirements.txt"),
+        ({"pylock.toml": ""}, "pylock.toml"),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '^3.11'\nrequests = '*'\n"}, "poetry lock"),
+        ({"pyproject.toml": "[project]\nname = 'x'\ndynamic = ['dependencies']\n"}, "uv pip compile"),
+        ({"pyproject.toml": "[project\n"}, "cannot be read"),
+    ],
+)
+def test_what_pip_does_not_read_is_refused_with_what_to_type(source, wheels, capsys, files, typed):
+    for name, text in files.items():
+        (source / name).write_text(text)
+    assert package(source, wheels) == 2
+    said = capsys.readouterr().err
+    assert typed in said and "--no-requirements" in said
+    assert not (source.parent / "function.zip").exists()
+    assert package(source, wheels, "--no-requirements") == 0
+    assert held(source) == {"app.py", *files}
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool.ruff]\n", "[project]\nname = 'x'\n", "[tool.poetry.dependencies]\npython = '*'\n"]
+)
+def test_a_project_that_needs_nothing_is_packed_as_it_is(source, wheels, text):
+    (source / "pyproject.toml").write_text(text)
+    assert package(source, wheels) == 0
+    assert held(source) == {"app.py", "pyproject.toml"}
+
+
+def test_requirements_that_are_named_are_the_only_ones(source, wheels):
+    make_wheel(wheels, "needed")
+    (source / "requirements.txt").write_text("not-there\n")
+    (source.parent / "r.txt").write_text("needed\n")
+    assert package(source, wheels, "-r", str(source.parent / "r.txt")) == 0
+    assert held(source) == {"app.py", "requirements.txt", "needed.py"}
+
+
+# ---- asked for wrongly -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--python", "3.10"], "--python 3.10: fastlambda runs on 3.11 and newer; write it as 3.13"),
+        (["--python", "python3.13"], "--python python3.13: fastlambda runs on 3.11"),
+        (["--python", "3.13.1"], "--python 3.13.1: fastlambda runs on 3.11"),
+        (["--arch", "amd64"], "argument --arch: invalid choice: 'amd64'"),
+        (["--interpreter", "/no/such/python"], "--interpreter /no/such/python is not a Python"),
+        (["-r", "not-there.txt"], "-r not-there.txt: there is no such file"),
+        (["-o", "/no/such/folder/f.zip"], "there is no folder /no/such/folder"),
+        (["-o", "."], "that is a folder"),
+        (["--python", "3.11", "--python", "3.12"], "give --python once"),
+        (["--no-requirements", "-r", "r.txt"], "--no-requirements contradicts"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_what_is_asked_for_wrongly_ends_with_2_and_says_what(source, wheels, capsys, words, said):
+    try:
+        status = package(source, wheels, *words)
+    except SystemExit as exc:  # argparse
+        status = int(exc.code or 0)
+    assert status == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_source_that_is_not_there_ends_with_2(tmp_path, wheels, capsys):
+    assert package(tmp_path / "nothing", wheels) == 2
+    assert "neither a folder nor a file" in capsys.readouterr().err
