@@ -131,6 +131,14 @@ def rest(http: Http, stage: str = "") -> dict[str, Any]:
     }
 
 
+def http_api_1(http: Http, stage: str = "$default") -> dict[str, Any]:
+    """An HTTP API with payload 1.0: as a REST API's, but the stage is in front of both paths."""
+    path = ("" if stage == "$default" else f"/{stage}") + http.path
+    event = rest(http)
+    context = {**event["requestContext"], "path": path, "stage": stage, "domainName": "id.execute-api.aws"}
+    return {**event, "version": "1.0", "resource": "$default", "path": path, "requestContext": context}
+
+
 _ELB = {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/t/1"}}
 
 
@@ -191,6 +199,7 @@ def lattice_v1(http: Http) -> dict[str, Any]:
 FORMATS = {
     "function-url": function_url,
     "rest": rest,
+    "http-api-1": http_api_1,
     "alb": alb,
     "alb-multi": alb_multi,
     "lattice-v2": lattice_v2,

@@ -16,9 +16,10 @@ from support import ACCEPTED, PATIENCE, ScriptedServer, event_answer, read_reque
 
 from fastlambda import Config, Context
 from fastlambda._core import Invocation, Runtime
-from fastlambda.errors import UnmarshalError, UsageError
+from fastlambda.errors import UsageError
 from fastlambda.http import asgi, wsgi
-from fastlambda.http.events import request_of, response_of
+from fastlambda.http.answers import response_of
+from fastlambda.http.events import request_of
 from fastlambda.local.process import Function
 
 
@@ -58,12 +59,6 @@ def test_every_format_gives_the_same_request(source: str) -> None:
     assert (request.query_string, request.body) == ("x=1&y=%C3%A9", b"\x00\xff")
     assert (request.host, request.port, request.client) == ("h", 81, "203.0.113.9")
     assert ("content-type", "a/b") in request.headers
-
-
-def test_a_body_that_is_not_base64_is_an_unmarshal_error() -> None:
-    event = {**function_url(Http("POST", "/")), "body": "x", "isBase64Encoded": True}
-    with pytest.raises(UnmarshalError, match="isBase64Encoded"):
-        request_of(event)
 
 
 @pytest.mark.parametrize("source", FORMATS)

@@ -9,7 +9,8 @@ Source: ASGI 3.0, HTTP and lifespan, spec version 2.4.
 import asyncio
 
 from fastlambda.errors import ErrorReport, UsageError, complain
-from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, check_status, has_body, request_of, response_of
+from fastlambda.http.answers import BAD_REQUEST, SERVER_ERROR, check_status, checked, has_body, response_of
+from fastlambda.http.events import REST, V2, Request, mount_point, request_of
 from fastlambda.runner import Loop
 from fastlambda.streams import HttpStream
 
@@ -47,7 +48,7 @@ def asgi(
             API Gateway integrations.  Events of load balancers and VPC Lattice are answered in one piece all the same.
         fallback: handler(event, context) for events that are not HTTP; may be `async`.
         lifespan: "auto" runs it if the application has one, "on" makes its failure an error, "off" leaves it out.
-        root_path: where the application is mounted; None: the event says so.
+        root_path: where the application is mounted, when the event does not say it.
 
     Raises:
         UsageError: an argument has no meaning.
@@ -73,7 +74,7 @@ class AsgiHandler:
         self.app = app
         self.is_streaming = stream
         self.fallback = fallback
-        self.root_path = root_path
+        self.root_path = mount_point(root_path)
         self.loop = Loop()
         self.lifespan = None if lifespan == "off" else Lifespan(app, lifespan == "on")
 
@@ -105,11 +106,10 @@ class AsgiHandler:
             if self.fallback is None:
                 raise UsageError("the event is not HTTP, and asgi() was given no fallback= handler for it")
             return self.loop.wait(self.fallback(event, context))
-        if self.root_path is not None:
-            request.root_path = self.root_path
+        request.mount(self.root_path)
         state = self.lifespan.state if self.lifespan is not None and self.lifespan.is_running else None
         kind = StreamedCycle if self.is_streaming and request.source in (V2, REST) else Cycle
-        cycle = kind(self.app, request, context, state)
+        cycle = kind(self.app if request.fault is None else _refuse, request, context, state)
         answer = self.loop.wait(cycle.run())
         if cycle.task is not None and not cycle.task.done():
             if context._invocation.channel is None:
@@ -242,8 +242,8 @@ class Cycle:
         if not self.is_complete:
             if exc is None:
                 complain("the application returned before its response was complete")
-            self.status, self._body = 500, [b"Internal Server Error"]
-            self.headers = [("content-type", "text/plain; charset=utf-8")]
+            self.status, self.headers, body = SERVER_ERROR
+            self._body = [body]
 
     def _log(self, exc: BaseException) -> None:
         ErrorReport(exc, self.context.aws_request_id or "").log()
@@ -263,17 +263,17 @@ class Cycle:
         if kind == "http.response.start":
             if self.is_started:
                 raise RuntimeError("http.response.start was sent twice")
-            self.status = check_status(message.get("status"))
+            status = check_status(message.get("status"))
+            self.headers = checked(
+                [(_octets(k).decode("latin-1"), _octets(v).decode("latin-1")) for k, v in message.get("headers", ())]
+            )
+            self.status = status
             self.is_started = True
-            self.headers = [
-                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
-                for name, value in message.get("headers", ())
-            ]
             self._start()
         elif kind == "http.response.body":
             if not self.is_started or self.is_complete:
                 raise RuntimeError("http.response.body was sent before http.response.start, or after its end")
-            self._write(message.get("body", b""))
+            self._write(_octets(message.get("body", b"")))
             if not message.get("more_body", False):
                 self._end()
                 self.is_complete = True
@@ -285,7 +285,7 @@ class Cycle:
         pass
 
     def _write(self, data: bytes) -> None:
-        self._body.append(bytes(data))
+        self._body.append(data)
 
     def _end(self) -> None:
         pass
@@ -306,8 +306,7 @@ class StreamedCycle(Cycle):
         if self._failure is not None:
             raise self._failure
         if self._stream is None:
-            kept = [(k, v) for k, v in self.headers if k.lower() not in HOP_BY_HOP]
-            self._stream = self.context.response_stream(http=HttpStream(self.status, kept))
+            self._stream = self.context.response_stream(http=HttpStream(self.status, self.headers))
         return self._stream
 
     def _flush(self) -> None:
@@ -349,6 +348,21 @@ class StreamedCycle(Cycle):
         return None
 
 
+def _octets(data: object) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"an ASGI application sends bytes, not {type(data).__name__}")
+    return bytes(data)
+
+
+async def _refuse(scope: "dict[str, Any]", receive: "Any", send: "Any") -> None:
+    """The application's answer to what no server would have let through to it."""
+    status, headers, body = BAD_REQUEST
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode()) for k, v in headers]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
 def scope_of(request: Request, context: "Context") -> "dict[str, Any]":
     """The scope of a request; its names `aws.event` and `aws.context` are those that others use too."""
     return {
@@ -361,8 +375,8 @@ def scope_of(request: Request, context: "Context") -> "dict[str, Any]":
         "raw_path": request.raw_path.encode("ascii"),
         "query_string": request.query_string.encode("ascii"),
         "root_path": request.root_path,
-        "headers": [(k.encode("latin-1", "replace"), v.encode("utf-8")) for k, v in request.headers],
-        "client": (request.client, 0) if request.client else None,
+        "headers": [(k.encode("ascii"), v.encode("utf-8")) for k, v in request.headers],
+        "client": (request.client, request.client_port) if request.client else None,
         "server": (request.host, request.port),
         "extensions": {},
         "aws.event": request.event,

@@ -1,44 +1,37 @@
-"""Lambda's HTTP events: what came in as one Request, what goes out in the form that its sender takes.
+"""Lambda's HTTP events: what came in, as one Request.
 
-Owns the five event formats.  Promises: an event that is not HTTP is None, never a guess; bytes of a body arrive and
-leave as they are.  Must not know: ASGI, WSGI, streams.
+Owns the five event formats.  Promises: an event that is not HTTP is None, never a guess; one that is HTTP becomes a
+Request whatever its fields hold, and what no server would let through is named in its `fault`; bytes of a body are as
+they were sent.  Must not know: ASGI, WSGI, streams, answers.
 Source: AWS's documentation of function URLs, HTTP APIs (payload 2.0), REST APIs and HTTP APIs (payload 1.0), load
-balancer targets, and VPC Lattice targets (versions 1 and 2); RFC 9110.
+balancer targets, and VPC Lattice targets (versions 1 and 2); RFC 9110, RFC 9112.
 """
 
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64
 from urllib.parse import quote, unquote
 
-from fastlambda.errors import UnmarshalError, UsageError
+from fastlambda.errors import UsageError, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     Headers = list[tuple[str, str]]
+    Fields = dict[str, Any]
 
 # Who sent the event.
 V2, REST, ALB, LATTICE_V1, LATTICE_V2 = "v2", "rest", "alb", "lattice-v1", "lattice-v2"
 
-# Connection-level fields mean nothing behind a gateway. RFC 9110, section 7.6.1.
-HOP_BY_HOP = frozenset(
-    ["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "transfer-encoding", "upgrade"]
-)
-# These bodies are sent as text when they are UTF-8: a REST API without binary media types passes base64 on as it is.
-_TEXT_TYPES = frozenset(
-    [
-        "application/json",
-        "application/javascript",
-        "application/xml",
-        "application/x-www-form-urlencoded",
-        "application/x-ndjson",
-        "application/yaml",
-        "application/graphql",
-    ]
-)
-# As in a path (RFC 3986, section 3.3), and "%": what the gateway has escaped stays so.
-_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
+# RFC 9110, section 5.6.2: what a method and a header's name are made of.
+TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+# What may stand in a request's target stays as it is, "%" too: what was escaped stays so, and servers escape nothing.
+_QUERY_SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
+_PATH_SAFE = _QUERY_SAFE.replace("?", "")
+_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3", "HTTP/3.0": "3"}
+
+
+class BadEvent(Exception):
+    """An HTTP event with a field that no HTTP request has; the message names it."""
 
 
 class Request:
@@ -46,345 +39,352 @@ class Request:
 
     Attributes:
         source: V2, REST, ALB, LATTICE_V1 or LATTICE_V2.
+        event: as it came.
+        is_multi: a load balancer that takes several values of a header.
+        fault: what no server would let through, or None; it is answered with 400.
         method: in capitals.
         path: decoded, with the root path in front.
         raw_path: the same as it was sent, percent-encoded ASCII.
         root_path: where the application is mounted: the stage of an API, or "".
         query_string: percent-encoded, without "?".
-        headers: names in lower case; a name may come several times.
+        headers: names in lower case; a name may come several times.  A body has its content-length.
         body: decoded.
-        client: the caller's address, or None.
+        client, client_port: the caller's address, or None; 0 when its port is not known.
         scheme: "https" or "http".
         host, port: that the caller asked for.
         http_version: "1.1", ...
-        is_multi: a load balancer that takes several values of a header.
-        event: as it came.
     """
 
-    __slots__ = (
-        "body",
-        "client",
-        "event",
-        "headers",
-        "host",
-        "http_version",
-        "is_multi",
-        "method",
-        "path",
-        "port",
-        "query_string",
-        "raw_path",
-        "root_path",
-        "scheme",
-        "source",
-    )
+    fault: "str | None" = None
+    method = "GET"
+    raw_path = path = "/"
+    root_path = query_string = ""
+    body = b""
+    client: "str | None" = None
+    client_port = 0
+    scheme, host, port = "https", "localhost", 443
+    http_version = "1.1"
 
-    def __init__(
-        self,
-        source: str,
-        event: "dict[str, Any]",
-        method: str,
-        raw_path: str,
-        root_path: str,
-        query_string: str,
-        headers: "Headers",
-        body: bytes,
-        client: "str | None",
-        http_version: str,
-        is_multi: bool = False,
-    ) -> None:
+    def __init__(self, source: str, event: "Fields") -> None:
         self.source = source
         self.event = event
+        self.is_multi = source == ALB and "multiValueHeaders" in event
+        self.headers: Headers = []
+
+    def mount(self, root_path: str) -> None:
+        """Mounts the application, unless the event says where it is, or asks for a path elsewhere."""
+        if not self.root_path and root_path and _is_under(self.path, root_path):
+            self.root_path = root_path
+
+    # -- for the readers of events ----------------------------------------------------------------------------------
+
+    def _set_target(self, method: object, raw_path: str, query: str, root_path: str = "") -> None:
+        if not isinstance(method, str) or not method or not TOKEN.issuperset(method):
+            raise BadEvent(f"no method of HTTP is {_shown(method)}")
         self.method = method.upper()
-        self.raw_path = quote(raw_path or "/", safe=_PATH_SAFE)
+        try:
+            self.raw_path = quote(raw_path, safe=_PATH_SAFE) or "/"
+            self.query_string = quote(query, safe=_QUERY_SAFE)
+        except UnicodeEncodeError:
+            raise BadEvent("half of a surrogate pair is in the path or in the query") from None
         self.path = unquote(self.raw_path)
-        self.root_path = root_path
-        self.query_string = quote(query_string, safe=_PATH_SAFE + "?#[]")
-        self.headers = headers
-        self.body = body
-        self.client = client
-        self.http_version = http_version
-        self.is_multi = is_multi
+        self.root_path = unquote(root_path)
+
+    def _set_headers(self, headers: "Headers") -> None:
+        """Takes the headers, the body's length corrected, and what they say of the connection."""
+        # The gateway has taken chunks apart, and whoever wrote the event may have changed the body.
+        lengths = [v for k, v in headers if k == "content-length"]
         known = dict(headers)
-        self.scheme = known.get("x-forwarded-proto", "https").rpartition(",")[2].strip()
-        host, colon, port = known.get("host", "").rpartition(":")
-        if not colon or not port.isdecimal():
-            host, port = known.get("host", ""), known.get("x-forwarded-port", "")
+        size = str(len(self.body))
+        if "transfer-encoding" in known or (lengths != [size] and (lengths or self.body)):
+            headers = [(k, v) for k, v in headers if k not in ("content-length", "transfer-encoding")]
+            if lengths or self.body:
+                headers.append(("content-length", size))
+        self.headers = headers
+        scheme = known.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        self.scheme = scheme if scheme in ("http", "https") else "https"
+        host, port = _address(known.get("host", ""))
         self.host = host or "localhost"
-        self.port = int(port) if port.isdecimal() else 443 if self.scheme == "https" else 80
+        self.port = port or _port(known.get("x-forwarded-port", "")) or (443 if self.scheme == "https" else 80)
+
+    def _set_forwarded_client(self) -> None:
+        """The caller as a load balancer tells it: the last of the list is the one that it has seen itself."""
+        told = dict(self.headers).get("x-forwarded-for", "").rpartition(",")[2].strip()
+        self._set_client(told)
+
+    def _set_client(self, told: object) -> None:
+        if isinstance(told, str) and told:
+            host, self.client_port = _address(told)
+            self.client = host.strip("[]") or None
+
+
+def mount_point(root_path: "str | None") -> str:
+    """The option root_path= as paths have it in front.
+
+    Raises:
+        UsageError: it is no path.
+    """
+    if root_path is None:
+        return ""
+    if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
+        raise UsageError(f'root_path is where the application is mounted, such as "/shop", not {root_path!r}')
+    return root_path.rstrip("/")
 
 
 def request_of(event: object) -> "Request | None":
-    """The request that an event carries; None when the event is not HTTP.
-
-    Raises:
-        UnmarshalError: it is HTTP, but its body is not what it says.
-    """
+    """The request that an event carries; None when the event is not HTTP."""
     if not isinstance(event, dict):
         return None
+    source = _source_of(event)
+    if source is None:
+        return None
+    request = Request(source, event)
+    try:
+        _READERS[source](request, event)
+    except BadEvent as exc:
+        request.fault = str(exc)
+        complain(f"an HTTP event is answered with 400: {exc}")
+    return request
+
+
+def _source_of(event: "Fields") -> "str | None":
+    if "methodArn" in event or "routeArn" in event:
+        return None  # an authorizer is asked about a request; its answer is not the request's
     context = event.get("requestContext")
     if isinstance(context, dict):
         if "elb" in context and "httpMethod" in event:
-            return _from_alb(event)
+            return ALB
         if event.get("version") == "2.0":
             if isinstance(context.get("http"), dict):
-                return _from_v2(event, context)
+                return V2
             if "serviceNetworkArn" in context and "method" in event:
-                return _from_lattice_v2(event, context)
+                return LATTICE_V2
         elif "httpMethod" in event and "path" in event:
-            return _from_rest(event, context)
+            return REST
     elif "raw_path" in event and "method" in event:
-        return _from_lattice_v1(event)
+        return LATTICE_V1
     return None
 
 
-def _from_v2(event: "dict[str, Any]", context: "dict[str, Any]") -> Request:
+# ---- the five formats ---------------------------------------------------------------------------------------------
+
+
+def _read_v2(request: Request, event: "Fields") -> None:
+    context = event["requestContext"]
     http = context["http"]
-    headers = _single(event.get("headers"))
+    path = _text(event.get("rawPath"), "rawPath") or _text(http.get("path"), "requestContext.http.path") or "/"
+    stage = context.get("stage")
+    root = f"/{stage}" if isinstance(stage, str) and stage and stage != "$default" else ""
+    request._set_target(
+        http.get("method", "GET"),
+        path,
+        _text(event.get("rawQueryString"), "rawQueryString"),
+        root if root and _is_under(path, root) else "",
+    )
+    headers = _headers(event.get("headers"), "headers")
     cookies = event.get("cookies")
     if cookies:
-        headers = [(k, v) for k, v in headers if k != "cookie"]
-        headers.append(("cookie", "; ".join(cookies)))
-    raw_path = event.get("rawPath") or http.get("path") or "/"
-    stage = context.get("stage") or "$default"
-    prefix = "" if stage == "$default" else f"/{stage}"
-    root = prefix if prefix and (raw_path == prefix or raw_path.startswith(prefix + "/")) else ""
-    return Request(
-        V2,
-        event,
-        http.get("method", "GET"),
-        raw_path,
-        root,
-        event.get("rawQueryString") or "",
-        headers,
-        _body(event),
-        http.get("sourceIp"),
-        _version(http.get("protocol")),
-    )
+        if not isinstance(cookies, list):
+            raise BadEvent(f"cookies are a list, not {_shown(cookies)}")
+        line = "; ".join([_text(cookie, "cookies") for cookie in cookies if cookie is not None])
+        headers = [(k, v) for k, v in headers if k != "cookie"] + _headers({"cookie": line}, "cookies")
+    request.body = _body(event)
+    request._set_headers(headers)
+    request._set_client(http.get("sourceIp"))
+    request.http_version = _version(http.get("protocol"))
 
 
-def _from_rest(event: "dict[str, Any]", context: "dict[str, Any]") -> Request:
-    path = event["path"] or "/"
-    # With the stage in front, unless a domain of its own hides it.
-    full = context.get("path") or path
-    root = full[: -len(path)] if full.endswith(path) and path != "/" else full.rstrip("/") if path == "/" else ""
-    headers = _multi(event.get("multiValueHeaders")) or _single(event.get("headers"))
-    values = event.get("multiValueQueryStringParameters")
-    if values is None:
-        values = {k: [v] for k, v in (event.get("queryStringParameters") or {}).items()}
-    identity = context.get("identity") or {}
-    return Request(
-        REST,
-        event,
+def _read_rest(request: Request, event: "Fields") -> None:
+    context = event["requestContext"]
+    path = _text(event["path"], "path") or "/"
+    root, path = _with_stage(event, context, path)
+    request._set_target(
         event["httpMethod"],
-        root + path,
+        path,
+        _encoded(event, "multiValueQueryStringParameters", "queryStringParameters"),
         root,
-        _encoded(values),
-        headers,
-        _body(event),
-        identity.get("sourceIp"),
-        _version(context.get("protocol")),
     )
+    headers = _headers(event.get("multiValueHeaders"), "multiValueHeaders") or _headers(event.get("headers"), "headers")
+    request.body = _body(event)
+    request._set_headers(headers)
+    identity = context.get("identity")
+    request._set_client(identity.get("sourceIp") if isinstance(identity, dict) else None)
+    request.http_version = _version(context.get("protocol"))
 
 
-def _from_alb(event: "dict[str, Any]") -> Request:
-    is_multi = "multiValueHeaders" in event
-    headers = _multi(event["multiValueHeaders"]) if is_multi else _single(event.get("headers"))
-    values = event.get("multiValueQueryStringParameters")
-    if values is None:
-        values = {k: [v] for k, v in (event.get("queryStringParameters") or {}).items()}
-    # A load balancer passes names and values on as they were sent.
-    query = "&".join(f"{name}={value}" for name, several in values.items() for value in several)
-    forwarded = dict(headers).get("x-forwarded-for", "")
-    return Request(
-        ALB,
-        event,
+def _with_stage(event: "Fields", context: "Fields", path: str) -> "tuple[str, str]":
+    """The stage of a REST API or of an HTTP API with payload 1.0, and the path as it was asked for.
+
+    A domain of the API's own hides the stage.  A REST API leaves it out of `path`, an HTTP API does not.
+    """
+    full, stage = context.get("path"), context.get("stage")
+    prefix = f"/{stage}" if isinstance(stage, str) and stage and stage != "$default" else ""
+    if not isinstance(full, str) or not full or full == path:
+        return (prefix if prefix and event.get("version") == "1.0" and _is_under(path, prefix) else ""), path
+    if path == "/":
+        root = full.rstrip("/")
+    elif path.startswith("/") and full.endswith(path):
+        root = full[: -len(path)]
+    else:  # one of them is percent-encoded
+        root = prefix if prefix and _is_under(full, prefix) and not _is_under(path, prefix) else ""
+    return (root, root + path) if root.startswith("/") else ("", path)
+
+
+def _read_alb(request: Request, event: "Fields") -> None:
+    # A load balancer passes names and values of the query on as they were sent.
+    pairs = _pairs(event, "multiValueQueryStringParameters", "queryStringParameters")
+    request._set_target(
         event["httpMethod"],
-        event.get("path") or "/",
-        "",
-        query,
-        headers,
-        _body(event),
-        forwarded.rpartition(",")[2].strip() or None,
-        "1.1",
-        is_multi,
+        _text(event.get("path"), "path") or "/",
+        "&".join([f"{name}={value}" for name, value in pairs]),
     )
+    headers = _headers(event.get("multiValueHeaders"), "multiValueHeaders") or _headers(event.get("headers"), "headers")
+    request.body = _body(event)
+    request._set_headers(headers)
+    request._set_forwarded_client()
 
 
-def _from_lattice_v2(event: "dict[str, Any]", context: "dict[str, Any]") -> Request:
-    path, mark, query = (event.get("path") or "/").partition("?")
-    if not mark:
-        query = _encoded(event.get("queryStringParameters") or {})
-    headers = _multi(event.get("headers"))
-    return Request(
-        LATTICE_V2,
-        event,
+def _read_lattice_v2(request: Request, event: "Fields") -> None:
+    path, mark, query = _text(event.get("path"), "path").partition("?")
+    request._set_target(
         event["method"],
-        path,
-        "",
-        query,
-        headers,
-        _body(event),
-        dict(headers).get("x-forwarded-for", "").rpartition(",")[2].strip() or None,
-        "1.1",
+        path or "/",
+        query if mark else _encoded(event, "queryStringParameters", "queryStringParameters"),
     )
+    headers = _headers(event.get("headers"), "headers")
+    request.body = _body(event)
+    request._set_headers(headers)
+    request._set_forwarded_client()
 
 
-def _from_lattice_v1(event: "dict[str, Any]") -> Request:
-    path, _, query = (event["raw_path"] or "/").partition("?")
-    headers = _single(event.get("headers"))
-    return Request(
-        LATTICE_V1,
-        event,
-        event["method"],
-        path,
-        "",
-        query,
-        headers,
-        _body(event, "is_base64_encoded"),
-        dict(headers).get("x-forwarded-for", "").rpartition(",")[2].strip() or None,
-        "1.1",
-    )
+def _read_lattice_v1(request: Request, event: "Fields") -> None:
+    path, mark, query = _text(event["raw_path"], "raw_path").partition("?")
+    name = "query_string_parameters"
+    request._set_target(event["method"], path or "/", query if mark else _encoded(event, name, name))
+    headers = _headers(event.get("headers"), "headers")
+    request.body = _body(event, "is_base64_encoded")
+    request._set_headers(headers)
+    request._set_forwarded_client()
 
 
-def _single(headers: "dict[str, str] | None") -> "Headers":
-    return [(k.lower(), v) for k, v in (headers or {}).items() if v is not None]
+_READERS = {
+    V2: _read_v2,
+    REST: _read_rest,
+    ALB: _read_alb,
+    LATTICE_V1: _read_lattice_v1,
+    LATTICE_V2: _read_lattice_v2,
+}
 
 
-def _multi(headers: "dict[str, list[str]] | None") -> "Headers":
+# ---- fields -------------------------------------------------------------------------------------------------------
+
+
+def _shown(value: object) -> str:
+    """A value in a message: what came is foreign, and may be long."""
+    return ascii(value)[:80] if value is None or isinstance(value, (str, float, bool)) else type(value).__name__
+
+
+def _text(value: object, name: str) -> str:
+    """A field's text; null is none, and a number is its own."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) or (isinstance(value, int) and value.bit_length() < 1024):
+        return str(value)
+    raise BadEvent(f"{name} is {_shown(value)}, not text")
+
+
+def _headers(given: object, name: str) -> "Headers":
+    """Header lines, of one value or of a list of values for each name; null is left out.
+
+    Raises:
+        BadEvent: a name or a value that HTTP does not have; nothing that was made up may become a line of its own.
+    """
+    if not given:
+        return []
+    if not isinstance(given, dict):
+        raise BadEvent(f"{name} is {_shown(given)}, not an object")
     found: Headers = []
-    for name, values in (headers or {}).items():
-        found += [(name.lower(), v) for v in (values if isinstance(values, list) else [values])]
+    for key, several in given.items():
+        if not key or not TOKEN.issuperset(key):
+            raise BadEvent(f"no header's name is {_shown(key)}")
+        key = key.lower()
+        for value in several if isinstance(several, list) else (several,):
+            if value is None:
+                continue
+            value = _text(value, f"the header {key}")
+            if not (value.isascii() and value.isprintable()):
+                _check_value(key, value)
+            found.append((key, value))
     return found
 
 
-def _encoded(values: "dict[str, list[str]]") -> str:
+def _check_value(name: str, value: str) -> None:
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise BadEvent(f"the header {name} has a line break or NUL in it")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadEvent(f"the header {name} has half of a surrogate pair in it") from None
+
+
+def _pairs(event: "Fields", several_name: str, single_name: str) -> "list[tuple[str, str]]":
+    """Names and values of a query that the sender has taken apart."""
+    name = several_name if event.get(several_name) else single_name
+    values = event.get(name)
+    if not values:
+        return []
+    if not isinstance(values, dict):
+        raise BadEvent(f"{name} is {_shown(values)}, not an object")
+    return [
+        (key, _text(value, f"{name}.{ascii(key)[1:40]}"))
+        for key, several in values.items()
+        for value in (several if isinstance(several, list) else (several,))
+    ]
+
+
+def _encoded(event: "Fields", several_name: str, single_name: str) -> str:
     """A query string from what the gateway has decoded."""
-    pairs = [(k, v) for k, several in values.items() for v in (several if isinstance(several, list) else [several])]
-    return "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in pairs)
+    try:
+        return "&".join(
+            [f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in _pairs(event, several_name, single_name)]
+        )
+    except UnicodeEncodeError:
+        raise BadEvent("half of a surrogate pair is in the query") from None
 
 
-def _version(protocol: "str | None") -> str:
-    return (protocol or "HTTP/1.1").partition("/")[2] or "1.1"
-
-
-def _body(event: "dict[str, Any]", flag: str = "isBase64Encoded") -> bytes:
+def _body(event: "Fields", flag: str = "isBase64Encoded") -> bytes:
     body = event.get("body")
     if not body:
         return b""
-    if not event.get(flag):
-        return body.encode() if isinstance(body, str) else _not_text(body)
+    if not isinstance(body, str):
+        raise BadEvent(f"the body is {_shown(body)[:20]}, not text")
     try:
-        return a2b_base64(body)
+        return a2b_base64(body) if event.get(flag) else body.encode()
+    except UnicodeEncodeError:
+        raise BadEvent("the body has half of a surrogate pair in it") from None
     except ValueError as exc:
-        raise UnmarshalError(f"the event's body is not base64, as {flag} says: {exc}") from None
+        raise BadEvent(f"the body is not base64, as {flag} says: {exc}") from None
 
 
-def _not_text(body: object) -> bytes:
-    raise UnmarshalError(f"the body of an HTTP event is text, not {type(body).__name__}")
+def _is_under(path: str, root: str) -> bool:
+    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
 
 
-# ---- the answer ---------------------------------------------------------------------------------------------------
+def _address(text: str) -> "tuple[str, int]":
+    """Host and port of `host`, `host:port` or `[IPv6]:port`; 0: no port.  An IPv6 address keeps its brackets."""
+    host, colon, port = text.rpartition(":")
+    if colon and (":" not in host or host.endswith("]")) and (number := _port(port)):
+        return host, number
+    return text, 0
 
 
-def response_of(request: Request, status: int, headers: "Iterable[tuple[str, str]]", body: bytes) -> "dict[str, Any]":
-    """A complete response in the form that the request's sender takes.
-
-    Args:
-        request: that is answered.
-        status: 200 to 599.
-        headers: names may come several times.
-        body: of the response; left out where HTTP has none.
-    """
-    kept = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
-    if not has_body(request.method, status):
-        body = b""
-    text, is_base64 = _text(kept, body)
-    answer: dict[str, Any] = {"statusCode": status, "body": text, "isBase64Encoded": is_base64}
-    if request.source == V2:
-        answer["headers"] = _joined((k, v) for k, v in kept if k.lower() != "set-cookie")
-        answer["cookies"] = [v for k, v in kept if k.lower() == "set-cookie"]
-    elif request.source == REST or request.is_multi:
-        answer["multiValueHeaders"] = _grouped(kept)
-    else:
-        answer["headers"] = _one_each(kept)
-    if request.source == ALB:
-        answer["statusDescription"] = f"{status} {reason(status)}"
-    return answer
+def _port(text: str) -> int:
+    return int(text) if len(text) <= 5 and text.isascii() and text.isdecimal() and int(text) < 65536 else 0
 
 
-def check_status(status: object) -> int:
-    """An application's status, if it is one that a response can have.
-
-    Informational ones are not: a gateway would wait for the answer proper, or make a 502 of it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
-        raise UsageError(f"a response has a status from 200 to 599, not {str(status)[:32]!r}")
-    return int(status)
-
-
-def has_body(method: str, status: int) -> bool:
-    """Whether HTTP has a body there. RFC 9110, section 6.4.1."""
-    return method != "HEAD" and status not in (204, 304)
-
-
-def _text(headers: "Headers", body: bytes) -> "tuple[str, bool]":
-    known = {k.lower(): v for k, v in headers}
-    kind = known.get("content-type", "").partition(";")[0].strip().lower()
-    is_text = (
-        kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml"))
-    ) and "content-encoding" not in known
-    if is_text or not body:
-        try:
-            return body.decode("utf-8"), False
-        except UnicodeDecodeError:
-            pass
-    return b2a_base64(body, newline=False).decode("ascii"), True
-
-
-def _joined(headers: "Iterable[tuple[str, str]]") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in headers:
-        name = name.lower()
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-def _grouped(headers: "Headers") -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in headers:
-        found.setdefault(name.lower(), []).append(value)
-    return found
-
-
-def _one_each(headers: "Headers") -> dict[str, str]:
-    """One value for each name, but several cookies: their names differ in the case of letters, which HTTP ignores."""
-    found = _joined((k, v) for k, v in headers if k.lower() != "set-cookie")
-    cookies = [v for k, v in headers if k.lower() == "set-cookie"]
-    for n, cookie in enumerate(cookies):
-        found[_spelling("set-cookie", n)] = cookie
-    return found
-
-
-def _spelling(name: str, n: int) -> str:
-    """The n-th way to write a name with capitals."""
-    letters = list(name)
-    for i, letter in enumerate(letters):
-        if letter.isalpha():
-            if n & 1:
-                letters[i] = letter.upper()
-            n >>= 1
-    return "".join(letters)
-
-
-def reason(status: int) -> str:
-    """The phrase of a status code, "" for one that has none."""
-    from http import HTTPStatus
-
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+def _version(protocol: object) -> str:
+    return _VERSIONS.get(protocol, "1.1") if isinstance(protocol, str) else "1.1"

@@ -7,9 +7,11 @@ Source: PEP 3333.
 
 import sys
 from io import BytesIO
+from urllib.parse import unquote_to_bytes
 
 from fastlambda.errors import ErrorReport, UsageError
-from fastlambda.http.events import HOP_BY_HOP, REST, V2, Request, check_status, has_body, request_of, response_of
+from fastlambda.http.answers import BAD_REQUEST, SERVER_ERROR, check_status, checked, has_body, response_of
+from fastlambda.http.events import REST, V2, Request, mount_point, request_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def wsgi(
         stream: the items of its iterable go out as they are yielded; for function URLs in RESPONSE_STREAM mode and
             streamed API Gateway integrations.  Events of load balancers and VPC Lattice are answered in one piece.
         fallback: handler(event, context) for events that are not HTTP.
-        root_path: where the application is mounted; None: the event says so.
+        root_path: where the application is mounted, when the event does not say it.
 
     Raises:
         UsageError: an argument has no meaning.
@@ -58,7 +60,7 @@ class WsgiHandler:
         self.app = app
         self.is_streaming = stream
         self.fallback = fallback
-        self.root_path = root_path
+        self.root_path = mount_point(root_path)
 
     def __call__(self, event: "Any", context: "Context") -> "Any":
         request = request_of(event)
@@ -66,10 +68,9 @@ class WsgiHandler:
             if self.fallback is None:
                 raise UsageError("the event is not HTTP, and wsgi() was given no fallback= handler for it")
             return self.fallback(event, context)
-        if self.root_path is not None:
-            request.root_path = self.root_path
+        request.mount(self.root_path)
         kind = StreamedCycle if self.is_streaming and request.source in (V2, REST) else Cycle
-        return kind(self.app, request, context).run()
+        return kind(self.app if request.fault is None else _refuse, request, context).run()
 
 
 class Cycle:
@@ -115,8 +116,9 @@ class Cycle:
             self._body.clear()
         elif self.status:
             raise RuntimeError("start_response() was called twice")
-        self.status = _code(status)
-        self.headers = list(headers)
+        code = _code(status)
+        self.headers = checked(headers)
+        self.status = code
         return self._write
 
     def _write(self, data: bytes) -> None:
@@ -132,8 +134,8 @@ class Cycle:
     def _failed(self, exc: Exception) -> None:
         """The caller gets a 500, as from other servers; the log the error."""
         ErrorReport(exc, self.context.aws_request_id or "").log()
-        self.status, self._body = 500, [b"Internal Server Error"]
-        self.headers = [("Content-Type", "text/plain; charset=utf-8")]
+        self.status, self.headers, body = SERVER_ERROR
+        self._body = [body]
 
     def answer(self) -> "Any":
         return response_of(self.request, self.status, self.headers, b"".join(self._body))
@@ -145,8 +147,7 @@ class StreamedCycle(Cycle):
     def _open(self) -> None:
         from fastlambda.streams import HttpStream
 
-        kept = [(k, v) for k, v in self.headers if k.lower() not in HOP_BY_HOP]
-        http = HttpStream(self.status, kept)
+        http = HttpStream(self.status, self.headers)
         self._has_body = has_body(self.request.method, self.status)
         self._stream = self.context.response_stream(http=http)
         self.is_sent = True
@@ -181,18 +182,30 @@ def _code(status: object) -> int:
     return check_status(int(word) if len(word) == 3 and word.isascii() and word.isdigit() else str(status))
 
 
+def _refuse(environ: "dict[str, Any]", start_response: "Any") -> "Iterable[bytes]":
+    """The application's answer to what no server would have let through to it."""
+    status, headers, body = BAD_REQUEST
+    start_response(str(status), headers)
+    return [body]
+
+
 def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
     """The environ of a request.
 
     Text is as PEP 3333 wants it: bytes told as ISO 8859-1.
     """
-    path = request.path
-    if request.root_path and path.startswith(request.root_path):
-        path = path[len(request.root_path) :]
+    path = unquote_to_bytes(request.raw_path).decode("latin-1")
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")  # what a name of a host begins with is no path to build links from
+    root = _told(request.root_path)
+    if root and path.startswith(root):
+        path = path[len(root) :]
+    else:
+        root = ""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": _told(request.root_path),
-        "PATH_INFO": _told(path),
+        "SCRIPT_NAME": root,
+        "PATH_INFO": path,
         "QUERY_STRING": request.query_string,
         "REQUEST_URI": request.raw_path + ("?" + request.query_string if request.query_string else ""),
         "SERVER_NAME": request.host,
@@ -211,7 +224,11 @@ def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
         "aws.event": request.event,
         "aws.context": context,
     }
+    if request.client_port:
+        environ["REMOTE_PORT"] = str(request.client_port)
     for name, value in request.headers:
+        if "_" in name:
+            continue  # else it would stand for the name with "-", which a gateway may have set
         key = name.upper().replace("-", "_")
         if key == "CONTENT_LENGTH":
             continue
@@ -223,4 +240,4 @@ def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
 
 
 def _told(text: str) -> str:
-    return text.encode("utf-8").decode("latin-1")
+    return text if text.isascii() else text.encode("utf-8").decode("latin-1")
