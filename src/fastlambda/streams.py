@@ -559,7 +559,10 @@ def streaming(
                 coalesce_ms=coalesce_ms,
             )
 
-        for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        # From Python 3.14 on `__annotations__` runs the annotations, whose names may be there for a type checker only:
+        # what makes them is handed on, and runs when somebody asks.
+        annotations = "__annotate__" if hasattr(stream, "__annotate__") else "__annotations__"
+        for name in ("__module__", "__name__", "__qualname__", "__doc__", annotations):
             if hasattr(handler, name):
                 setattr(stream, name, getattr(handler, name))
         stream.__wrapped__ = handler  # type: ignore[attr-defined]

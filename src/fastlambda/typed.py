@@ -186,12 +186,13 @@ def _walk(tp: "Any", seen: "list[Any]") -> "Iterator[Any]":
     yield tp
     for arg in getattr(tp, "__args__", ()):
         yield from _walk(arg, seen)
-    if isinstance(tp, type) and not _is_pydantic(tp) and getattr(tp, "__annotations__", None):
+    if isinstance(tp, type) and not _is_pydantic(tp):
         from typing import get_type_hints
 
         try:
+            # From Python 3.14 on this, not the definition of the class, runs what its annotations say.
             hints = get_type_hints(tp, include_extras=True)
-        except (NameError, TypeError):
+        except Exception:
             return  # the library that gets the type says it better
         for hint in hints.values():
             yield from _walk(hint, seen)

@@ -200,9 +200,11 @@ def test_a_few_invocations_are_reported_one_by_one_and_the_same_failure_is_told_
         (["app.echo", "{}", "--client-context", "[]"], "--client-context: expected a JSON object"),
         (["app.echo", "{}", "--count", "0"], "--count 0: at least 1"),
         (["app.echo", "{}", "--timeout", "0"], "--timeout 0: more than 0"),
-        (["app.echo", "{}", "--timeout", "901"], "at most 900 seconds"),
+        (["app.echo", "{}", "--timeout", "5401"], "at most 1800 seconds, or 5400 on Managed Instances"),
         (["app.echo", "{}", "--timeout", "nan"], "--timeout nan"),
-        (["app.echo", "{}", "--memory", "64"], "--memory 64: 128 to 10240 MB"),
+        (["app.echo", "{}", "--memory", "64"], "--memory 64: 128 to 32768 MB"),
+        (["app.echo", "{}", "--memory", "32769"], "--memory 32769: 128 to 32768 MB"),
+        (["app.echo", "{}", "--invocation-type", "DryRun"], "argument --invocation-type: invalid choice: 'DryRun'"),
         (["app", "{}"], "TARGET 'app' names no function: expected module.function or module:RunnerClass"),
         (["app.echo"], "the following arguments are required: EVENT"),
     ],
@@ -214,6 +216,24 @@ def test_bad_input_is_refused_before_anything_is_started(project, args, told):
     assert told in done.stderr
     assert "importing" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("timeout", "told"), [("1800", False), ("1801", True), ("5400", True)])
+def test_todays_limits_of_lambda_are_taken(project, timeout, told):
+    done = run(project, "invoke", "app.echo", "1", "--timeout", timeout, "--memory", "32768")
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert ("only on Managed Instances" in done.stderr) is told
+
+
+def test_an_asynchronous_event_may_have_a_megabyte(project):
+    (project / "big.json").write_text('"' + "x" * (1024 * 1024 - 2) + '"')
+    asynchronous = ("invoke", "app.echo", "@big.json", "--invocation-type", "Event")
+    done = run(project, *asynchronous)
+    assert done.returncode == 0, done.stderr
+    (project / "big.json").write_text('"' + "x" * (1024 * 1024 - 1) + '"')
+    done = run(project, *asynchronous)
+    assert done.returncode == 2
+    assert "1048577 bytes; Lambda takes 1048576 of an asynchronous event at most" in done.stderr
 
 
 def test_an_event_that_is_too_large_is_refused(project):

@@ -247,8 +247,50 @@ def test_a_cycle_is_told_as_one_and_depth_as_depth(codec):
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(MarshalError, match="recursion"):
+    with pytest.raises(MarshalError, match="recursion" if sys.version_info < (3, 14) else "Stack overflow"):
         codec.encode(deep)
+
+
+# Levels that every run of that Python takes, with a stack of 8 MiB: docs/json.md.
+LEVELS = {(3, 11): 900, (3, 12): 1_400, (3, 13): 9_000}
+NESTED = """
+import sys
+from fastlambda._core import Codec
+from fastlambda.errors import MarshalError, UnmarshalError
+levels, codec = int(sys.argv[1]), Codec(sys.argv[2])
+
+def nested(n):
+    value = 1
+    for i in range(n):
+        value = [value] if i % 2 else {"a": value}
+    return value
+
+text = codec.encode(nested(levels))
+value = codec.decode(text)
+assert codec.encode(value) == text
+for refuse, error in ((lambda: codec.encode(nested(500_000)), MarshalError),
+                      (lambda: codec.decode(b"[" * 500_000 + b"]" * 500_000), UnmarshalError)):
+    try:
+        refuse()
+    except error as exc:
+        assert "recursion" in str(exc) or "Stack overflow" in str(exc), exc
+    else:
+        sys.exit("not refused")
+"""
+
+
+@pytest.mark.parametrize("choice", ["stdlib", "orjson"])
+def test_documents_are_as_deep_as_this_python_takes_them_and_deeper_ones_are_refused(choice):
+    import resource
+
+    def eight_mebibytes():
+        _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+        resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, hard))
+
+    levels = LEVELS.get(sys.version_info[:2], 30_000)
+    command = [sys.executable, "-c", NESTED, str(levels), choice]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_env(), preexec_fn=eight_mebibytes)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=["stdlib", "orjson"])

@@ -56,3 +56,31 @@ def test_a_bare_report_names_the_class_by_its_letters_and_digits() -> None:
     head, body = seen[0]
     assert b"Lambda-Runtime-Function-Error-Type: Errorofmine\r\n" in head
     assert json.loads(body) == {"errorMessage": '"é"', "errorType": "Errorofmine", "stackTrace": []}
+
+
+NEXT_PYTHON = """
+import _json, json, sys
+from fastlambda._core import Codec
+
+real = _json.make_scanner
+
+def make_scanner(settings):
+    settings.hook_of_the_next_python    # what a later version may read
+    return real(settings)
+
+_json.make_scanner = make_scanner
+json.JSONDecoder.hook_of_the_next_python = None
+codec = Codec("stdlib")
+assert codec.decode(b'[1, 2.5, {"a": null}]') == [1, 2.5, {"a": None}]
+try:
+    codec.decode(b"[NaN]")
+except Exception as exc:
+    assert "Expecting value: line 1 column 2" in str(exc), exc
+else:
+    sys.exit("not refused")
+"""
+
+
+def test_a_setting_of_the_scanner_that_only_a_later_python_reads_is_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", NEXT_PYTHON], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import enum
 import json
 import subprocess
 import sys
+import types
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, TypedDict, TypeVar, Union
@@ -421,3 +422,41 @@ def test_a_dataclass_is_decoded_by_what_is_installed(hidden: str, answer: str) -
     )
     assert out.stderr == ""
     assert answer in out.stdout
+
+
+# ---- annotations that nobody may run (PEP 649, from Python 3.14 on) ------------------------------------------------
+
+UNKNOWN = "Decimal" if sys.version_info >= (3, 14) else "'Decimal'"
+CHECKED_ONLY = f"""
+import dataclasses, typing
+import msgspec
+from fastlambda import Runner
+if typing.TYPE_CHECKING:
+    from decimal import Decimal
+
+@dataclasses.dataclass
+class Data:
+    price: {UNKNOWN}
+
+class Nested(typing.TypedDict):
+    rows: list[Data]
+
+class Named(typing.NamedTuple):
+    price: {UNKNOWN}
+
+class Struct(msgspec.Struct):
+    price: {UNKNOWN}
+"""
+
+
+@pytest.mark.parametrize("name", ["Data", "Nested", "Named", "Struct"])
+def test_a_type_with_a_name_for_type_checkers_only_is_refused_at_the_start(name, monkeypatch):
+    module: Any = types.ModuleType("checked_only")
+    monkeypatch.setitem(sys.modules, "checked_only", module)
+    source = CHECKED_ONLY + f"class Orders(Runner[None, {name}, {name}]):\n    pass\n"
+    exec(compile(source, "checked_only", "exec", dont_inherit=True), vars(module))
+    _, event, result = typed.runner_types(module.Orders)
+    for make in (lambda: typed.decoder(event), lambda: typed.converter(event)):
+        with pytest.raises(UsageError, match="name 'Decimal' is not defined"):
+            make()
+    assert result is event

@@ -29,11 +29,7 @@ cdef class Codec:
         self.is_aws_layout = layout == "aws"
         self.may_buy = choice != "stdlib"
         self.budget = budget
-        # make_scanner() reads its settings from the attributes of an object, any object: sys.implementation's type is a
-        # namespace that costs no import.
-        self.scan = late(b"_json", b"make_scanner")(type(sys.implementation)(
-            strict=True, object_hook=None, object_pairs_hook=None, parse_float=float, parse_int=int,
-            parse_constant=refuse_constant))
+        self.scan = scanner()
         if choice == "orjson":
             self.buy()
 
@@ -272,6 +268,21 @@ cdef class Codec:
 
 def refuse_constant(name):
     raise ValueError(name)
+
+
+cdef object scanner():
+    """The interpreter's own scanner.
+
+    make_scanner() reads its settings from the attributes of an object, any object: sys.implementation's type is a
+    namespace that costs no import.  A Python that reads one more gets them from its own JSONDecoder, which has it.
+    """
+    make_scanner = late(b"_json", b"make_scanner")
+    try:
+        return make_scanner(type(sys.implementation)(
+            strict=True, object_hook=None, object_pairs_hook=None, array_hook=None, parse_float=float, parse_int=int,
+            parse_constant=refuse_constant))
+    except AttributeError:
+        return make_scanner(late(b"json", b"JSONDecoder")(parse_constant=refuse_constant))
 
 
 cdef Py_ssize_t skip_space(str text, Py_ssize_t at, Py_ssize_t end) except -1:

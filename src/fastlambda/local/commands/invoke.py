@@ -17,7 +17,12 @@ from typing import Any, NoReturn
 from fastlambda.local.commands import CommandError
 from fastlambda.local.process import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, Function, Report, check_variable
 
+# Lambda's limits of November 2026.
+MAX_TIMEOUT_S = 1800
+MAX_TIMEOUT_MANAGED_S = 5400
+MEMORY_MB = range(128, 32768 + 1)
 MAX_EVENT = 6 * 1024 * 1024
+MAX_ASYNCHRONOUS_EVENT = 1024 * 1024
 # More invocations than this are summed up instead of being reported one by one.
 MAX_REPORTS = 10
 # Seconds between two words about the progress: on a terminal, and in a log file.
@@ -59,14 +64,20 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=DEFAULT_TIMEOUT_S,
         metavar="SECONDS",
-        help="time limit of an invocation, to 900 (default: %(default)g)",
+        help="time limit of an invocation, to 1800, on Managed Instances to 5400 (default: %(default)g)",
     )
     parser.add_argument(
         "--memory",
         type=int,
         default=DEFAULT_MEMORY_MB,
         metavar="MB",
-        help="memory size of the function, 128 to 10240 (default: %(default)s)",
+        help="memory size of the function, 128 to 32768 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--invocation-type",
+        choices=["RequestResponse", "Event"],
+        default="RequestResponse",
+        help="Event: as an asynchronous event, of which Lambda takes 1 MB (default: %(default)s, 6 MB)",
     )
     parser.add_argument("--client-context", metavar="JSON", help="client context, a JSON object")
     parser.add_argument(
@@ -98,10 +109,18 @@ def main(argv: Sequence[str]) -> int:
         raise CommandError(f"TARGET {target!r} names no function: expected module.function or module:RunnerClass")
     if args.count < 1:
         raise CommandError(f"--count {args.count}: at least 1")
-    if not 0 < args.timeout <= 900:
-        raise CommandError(f"--timeout {args.timeout:g}: more than 0 and at most 900 seconds")
-    if not 128 <= args.memory <= 10240:
-        raise CommandError(f"--memory {args.memory}: 128 to 10240 MB")
+    if not 0 < args.timeout <= MAX_TIMEOUT_MANAGED_S:
+        raise CommandError(
+            f"--timeout {args.timeout:g}: more than 0 and at most {MAX_TIMEOUT_S} seconds, "
+            f"or {MAX_TIMEOUT_MANAGED_S} on Managed Instances"
+        )
+    if args.timeout > MAX_TIMEOUT_S:
+        print(
+            f"fastlambda: --timeout {args.timeout:g}: over {MAX_TIMEOUT_S} seconds only on Managed Instances",
+            file=sys.stderr,
+        )
+    if args.memory not in MEMORY_MB:
+        raise CommandError(f"--memory {args.memory}: {MEMORY_MB[0]} to {MEMORY_MB[-1]} MB")
     client_context = None
     if args.client_context is not None:
         value = _parse("--client-context", args.client_context)
@@ -109,7 +128,7 @@ def main(argv: Sequence[str]) -> int:
             raise CommandError("--client-context: expected a JSON object")
         client_context = json.dumps(value)
     env = read_variables(args.env)
-    event = read_event(args.event)
+    event = read_event(args.event, MAX_ASYNCHRONOUS_EVENT if args.invocation_type == "Event" else MAX_EVENT)
     function = Function(target, timeout_s=args.timeout, memory_mb=args.memory, env=env, log=_log)
     try:
         return _invoke_all(function, event, args.count, client_context)
@@ -135,11 +154,12 @@ def _parse(what: str, text: str) -> Any:
         raise CommandError(f"{what} is not JSON: {exc}") from None
 
 
-def read_event(given: str) -> bytes:
+def read_event(given: str, limit: int = MAX_EVENT) -> bytes:
     """The event, checked.
 
     Args:
         given: JSON text, @FILE or -.
+        limit: most bytes that Lambda takes of it.
 
     Raises:
         CommandError: it cannot be read, is not JSON, or is larger than Lambda takes.
@@ -166,8 +186,9 @@ def read_event(given: str) -> bytes:
     except CommandError as exc:
         hint = " (to read it from that file: @" + given + ")" if os.path.isfile(given) else ""
         raise CommandError(f"{exc}{hint}") from None
-    if len(raw) > MAX_EVENT:
-        raise CommandError(f"{what} has {len(raw)} bytes; Lambda takes {MAX_EVENT} at most")
+    if len(raw) > limit:
+        of = " of an asynchronous event" if limit == MAX_ASYNCHRONOUS_EVENT else ""
+        raise CommandError(f"{what} has {len(raw)} bytes; Lambda takes {limit}{of} at most")
     return raw
 
 
