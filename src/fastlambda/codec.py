@@ -5,13 +5,19 @@ that is no JSON type, and the words for a document that is refused.  Must not kn
 Source: Runtime API contract, "JSON"; docs/json.md.
 """
 
+import builtins
 import sys
 
 from fastlambda.errors import MarshalError, UnmarshalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Callable
+    from typing import Any
+
+# Written as objects: frozendict, from Python 3.15 on, is no dict.
+_MAPPINGS = (dict, builtins.frozendict) if hasattr(builtins, "frozendict") else (dict,)
 
 
 def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Callable[[object], object], int] | None":
@@ -80,7 +86,7 @@ def replace(value: object) -> tuple[bool, object]:
         if not isinstance(fields, dict):
             raise TypeError(f"_asdict() must return a dict, not {type_name(fields)}")
         return False, fields
-    if isinstance(value, dict):
+    if isinstance(value, _MAPPINGS):
         return False, dict(value.items())  # which say what is in it
     if isinstance(value, (list, tuple)):
         return False, value
@@ -92,24 +98,66 @@ def replace(value: object) -> tuple[bool, object]:
         return False, {field.name: getattr(value, field.name) for field in modules["dataclasses"].fields(value)}
     if "enum" in modules and isinstance(value, modules["enum"].Enum):
         return False, value.value
-    if _is_for_orjson(value):
-        import orjson
-
-        return True, orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = _date_or_uuid(value)
+    if text is not None:
+        return True, b'"%b"' % text.encode("ascii")
+    numpy = modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+        return _numpy_value(numpy, value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _is_for_orjson(value: object) -> bool:
-    """Whether it is a date, a time, a UUID or numpy's: types that orjson writes and AWS's client refuses."""
-    modules = sys.modules
-    if "datetime" in modules:
-        dt = modules["datetime"]
-        if isinstance(value, (dt.datetime, dt.date, dt.time)):
-            return True
-    if "uuid" in modules and isinstance(value, modules["uuid"].UUID):
-        return True
-    numpy = modules.get("numpy")
-    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
+def _date_or_uuid(value: object) -> str | None:
+    """The text that orjson writes for its own types, which AWS's client refuses; None: it is none of them.
+
+    Not by orjson: importing it for one date costs more than a cold start, and it need not be installed.
+    """
+    kind = type(value)
+    if kind.__module__ == "datetime" and "datetime" in sys.modules:
+        dt = sys.modules["datetime"]
+        if kind is dt.date:
+            return str(value)
+        if kind is dt.time:
+            if value.tzinfo is not None:  # type: ignore[attr-defined]
+                raise TypeError("datetime.time must not have tzinfo set")
+            return value.isoformat()  # type: ignore[attr-defined, no-any-return]
+        if kind is dt.datetime:
+            local: str = value.replace(tzinfo=None).isoformat()  # type: ignore[attr-defined]
+            return local if value.tzinfo is None else local + _offset(value.utcoffset())  # type: ignore[attr-defined]
+    if kind.__module__ == "uuid" and kind is sys.modules["uuid"].UUID:
+        return str(value)
+    return None
+
+
+def _offset(offset: "datetime.timedelta | None") -> str:
+    """+HH:MM, the seconds rounded as orjson does it (so that +00:59:30 is +00:60)."""
+    seconds = 0 if offset is None else offset.days * 86400 + offset.seconds
+    hours, rest = divmod(abs(seconds), 3600)
+    return f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60 + (rest % 60 >= 30):02}"
+
+
+def _numpy_value(numpy: "Any", value: "Any") -> tuple[bool, object]:
+    """numpy's scalars and arrays as orjson writes them, and without orjson the same, more slowly."""
+    try:
+        import orjson
+    except ImportError:
+        pass
+    else:
+        return True, orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    kind = value.dtype.kind
+    is_array = isinstance(value, numpy.ndarray)
+    if (
+        kind not in "biuf"
+        or value.dtype.itemsize > 8
+        or (is_array and (not value.ndim or not value.flags.c_contiguous))
+    ):
+        raise TypeError(
+            f"without orjson a numpy {type(value).__name__} of {value.dtype} has no JSON form; use tolist()"
+        )
+    if kind == "f" and value.dtype.itemsize < 8:
+        # The shortest decimal of the narrow float, not that of the double it becomes.
+        value = value.astype("f4").astype("U32").astype("f8")
+    return False, value.tolist()
 
 
 def key_text(key: object) -> str:

@@ -169,7 +169,7 @@ cdef class Codec:
         cdef double number
         cdef char *digits
         cdef int status
-        if isinstance(value, str):
+        if type(value) is str:
             return self.put_text(to, value)
         if value is None:
             return put(to, "null", 4)
@@ -177,6 +177,10 @@ cdef class Codec:
             return put(to, "true", 4)
         if value is False:
             return put(to, "false", 5)
+        if type(value) is not int and is_enum(value):
+            return self.put(to, value.value)   # as orjson has it, also where it is text or a number besides
+        if isinstance(value, str):
+            return self.put_text(to, value)
         if isinstance(value, int):
             return self.put_integer(to, value)
         if isinstance(value, float):
@@ -264,6 +268,11 @@ cdef class Codec:
         if json_put_integer(to, number):
             raise MemoryError
         return 0
+
+
+cdef bint is_enum(value) except -1:
+    enum = sys.modules.get("enum")     # without the module there is none
+    return enum is not None and isinstance(value, enum.Enum)
 
 
 def refuse_constant(name):
