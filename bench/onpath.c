@@ -24,6 +24,7 @@ static int is_done = 1;
 
 static ssize_t (*real_recv)(int, void *, size_t, int);
 static ssize_t (*real_readv)(int, const struct iovec *, int);
+static ssize_t (*real_recvmsg)(int, struct msghdr *, int);
 static ssize_t (*real_send)(int, const void *, size_t, int);
 static ssize_t (*real_sendmsg)(int, const struct msghdr *, int);
 static ssize_t (*real_writev)(int, const struct iovec *, int);
@@ -42,6 +43,7 @@ __attribute__((constructor)) static void begin(void)
 
     real_recv = dlsym(RTLD_NEXT, "recv");
     real_readv = dlsym(RTLD_NEXT, "readv");
+    real_recvmsg = dlsym(RTLD_NEXT, "recvmsg");
     real_send = dlsym(RTLD_NEXT, "send");
     real_sendmsg = dlsym(RTLD_NEXT, "sendmsg");
     real_writev = dlsym(RTLD_NEXT, "writev");
@@ -113,6 +115,11 @@ ssize_t recv(int fd, void *into, size_t len, int flags)
 ssize_t readv(int fd, const struct iovec *iov, int count)
 {
     return received(real_readv(fd, iov, count));
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return received(real_recvmsg(fd, message, flags));
 }
 
 ssize_t send(int fd, const void *bytes, size_t len, int flags)

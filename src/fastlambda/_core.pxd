@@ -9,7 +9,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
 cdef extern from "status.h" nogil:
-    int STATUS_INCOMPLETE, STATUS_DECLINED, STATUS_TOO_LARGE, STATUS_PEER_CLOSED, STATUS_TIMED_OUT, STATUS_NO_ADDRESS
+    int STATUS_INCOMPLETE, STATUS_DECLINED, STATUS_TOO_LARGE, STATUS_PEER_CLOSED, STATUS_TIMED_OUT, STATUS_NO_ADDRESS, \
+        STATUS_NOT_OURS
 
 
 cdef extern from "buffer.h" nogil:
@@ -66,15 +67,18 @@ cdef extern from "net.h" nogil:
         int at
         size_t sent
         uint64_t give_up_ns
+        uint64_t identity
     int NET_PAUSE_MS
-    int net_connect(const char *host, const char *port) noexcept
+    uint64_t NET_MARKED_OUT
+    int net_connect(const char *host, const char *port, uint64_t *identity) noexcept
+    bint net_is_ours(int fd, uint64_t identity) noexcept
     void net_out_add(net_out *out, const void *bytes, size_t len) noexcept
     int net_wait_readable(int fd, int wake_fd, int timeout_ms) noexcept
     int net_send_now(int fd, net_out *out) noexcept
     int net_send_watching(int fd, net_out *out) noexcept
     ssize_t net_unacknowledged(int fd) noexcept
-    ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len) noexcept
-    void net_close(int fd) noexcept
+    ssize_t net_recv_some(int fd, uint64_t identity, char *into, size_t len, char *spill, size_t spill_len) noexcept
+    void net_hang_up(int fd, uint64_t identity) noexcept
 
 
 cdef extern from "settings.h" nogil:
@@ -85,6 +89,11 @@ cdef extern from "settings.h" nogil:
         int kind
         int value
     const setting *SETTINGS
+
+
+cdef extern from "file.h" nogil:
+    uint64_t file_of(int fd) noexcept
+    void file_close(int fd, uint64_t file) noexcept
 
 
 cdef extern from "fork.h" nogil:
@@ -138,6 +147,7 @@ cdef extern from "guard.h" nogil:
         size_t invocation_id_len
         int64_t deadline_ms
         int fd
+        uint64_t identity
         c_bool is_interruptible
     struct guard_slot:
         uint64_t generation
@@ -173,7 +183,7 @@ cdef extern from "guard.h" nogil:
     int guard_stream_write(guard_slot *slot) noexcept
     int guard_stream_pause(guard_slot *slot, c_bool has_begun) noexcept
     void guard_begin_after(guard *g, guard_slot *slot) noexcept
-    void guard_set_fd(guard_slot *slot, int fd) noexcept
+    void guard_set_fd(guard_slot *slot, int fd, uint64_t identity) noexcept
     int guard_take_interrupt(guard_slot *slot) noexcept
     c_bool guard_is_unused(guard *g) noexcept
     c_bool guard_is_forked(const guard *g) noexcept
@@ -238,10 +248,13 @@ cdef class Channel:
     cdef ssize_t head_len         # of the head in `incoming` that was scanned and not yet consumed; 0: none
     # The connection.
     cdef int fd                   # owned; -1 when closed
+    cdef uint64_t identity        # of the connection, as user code may have closed `fd` and got its number (net.h)
     cdef guard_slot *slot         # of the invocation under way, borrowed from the Runtime until its end; NULL: none
     cdef bint has_answer_begun    # bytes of the current answer have arrived
     cdef size_t n_sent            # bytes of the current request that the kernel has taken
     cdef bint is_next_sent        # a GET next is on its way, its answer not yet read
+    cdef int n_lost               # connections that the request under way has lost to user code
+    cdef bint has_told_loss       # once in a process is enough
     # The streamed result under way.
     cdef readonly int stream_state  # STREAM_*
     cdef readonly uint64_t stream_len  # bytes of the chunks written
@@ -271,6 +284,8 @@ cdef class Channel:
     cdef int refuse_inherited(self) except -1
     cdef bint is_dead(self, ssize_t status) noexcept
     cdef bint is_untouched(self, ssize_t status) noexcept
+    cdef bint is_lost(self, ssize_t status, bint is_repeatable) except -1
+    cdef int compare(self) except -1
     cdef int connect(self) except -1
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len,
                       bint with_next) except? -1

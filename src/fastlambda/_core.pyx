@@ -68,6 +68,7 @@ cdef enum:
     SCRATCH_KEPT = 256 * 1024      # an unusually large head does not stay in memory
     SPILL_ROOM = 4096              # what may follow a body: chunk ends, the next answer
     MAX_RESULT = 6 * 1024 * 1024 + 100   # what the platform accepts
+    MAX_LOST = 20                  # connections that one request may lose to user code that closes their descriptors
     MAX_BODY = 256 * 1024 * 1024   # an announced length over this is refused, not allocated (the platform sends 6 MiB)
 
 
@@ -231,8 +232,11 @@ cdef class Runtime:
         return self.note_answer(inv, self.channel.http_status, body)
 
     def settle(self, Invocation inv, int http_status, bytes body, /):
-        """Takes note of how the Runtime API answered a streamed result."""
-        self.note_answer(inv, http_status, body)
+        """Takes note of how the Runtime API answered a streamed result; 0: that is not known, and it may come again."""
+        if http_status:
+            self.note_answer(inv, http_status, body)
+        else:
+            self.refused_id = inv.attempt_id
 
     cdef int note_answer(self, Invocation inv, int http_status, bytes body) except -1:
         if http_status // 100 != 2:   # 202; other servers than AWS's say 200
@@ -291,6 +295,7 @@ cdef class Runtime:
         call.invocation_id_len = invocation_id.len
         call.deadline_ms = inv.deadline_ms if self.is_guarded else 0
         call.fd = self.channel.fd
+        call.identity = self.channel.identity
         call.is_interruptible = self.is_interruptible
         self.task = self.interruption = None
         guard_arm(g, self.slot, &call)   # an id that is too long for the slot runs unguarded

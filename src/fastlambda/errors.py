@@ -22,6 +22,8 @@ MAX_STACK = 128 * 1024
 MAX_WALKED = 5000
 # AWS's server uses 64 KiB of the X-Ray cause and refuses heads over 1 MiB; ours stays well below both.
 MAX_CAUSE = 48 * 1024
+NOT_OURS = -10007  # of _native/status.h
+_LOSS = "the function has closed a descriptor that is not its own (os.closerange? os.dup2? a number closed twice?)"
 
 
 class FastlambdaError(Exception):
@@ -142,6 +144,8 @@ def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
         return TransportError(f"{where}: no answer in time")
     if status == -10006:
         return TransportError(f"{where}: the host name has no address")
+    if status == NOT_OURS:
+        return TransportError(f"{where}: {_LOSS}")
     if status > -4096:
         hint = ""
         if -status in (errno.EMFILE, errno.ENFILE):
@@ -214,6 +218,8 @@ def stream_closed(status: int, http_status: int, answer: "bytes | None", runtime
         runtime_api: host:port.
     """
     where = f"streaming a result to the Runtime API at {runtime_api}"
+    if status == NOT_OURS:
+        return StreamClosed(f"{where}: {_LOSS}")
     if answer is None:
         return StreamClosed(-status, f"{where}: {os.strerror(-status)}")
     exc = StreamClosed(f"{where}: ended by its answer {http_status}: {answer[:200]!r}")
@@ -413,6 +419,14 @@ def _write(stream: object, text: str) -> None:
 def complain(text: str) -> None:
     """One line about the runtime itself, on stderr."""
     _write(sys.stderr, f"fastlambda: {text}\n")
+
+
+def complain_of_loss(runtime_api: str) -> None:
+    """Tells that user code has closed a descriptor that is ours; nothing may keep the answer back."""
+    try:
+        complain(f"the connection to the Runtime API at {runtime_api} is opened again: {_LOSS}")
+    except Exception:  # a stderr of the user's
+        pass
 
 
 def refused(what: str, request_id: str, runtime_api: str, http_status: int, body: bytes) -> None:

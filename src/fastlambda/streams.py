@@ -277,6 +277,7 @@ class ResponseStream:
             return False
         if state == NONE:
             complain(f"{exc}; whether the stream of invocation {request_id} arrived is not known")
+            self._answer = (0, b"")  # should its event come again, it is not run again
             return True
         report = ErrorReport(exc, request_id)
         if not isinstance(exc, StreamClosed):

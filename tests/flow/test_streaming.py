@@ -655,7 +655,7 @@ def test_a_stream_whose_answer_is_lost_is_told_and_the_next_invocation_answered(
 
     def script(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(event_answer())
+        connection.sendall(event_answer(request_id="id-0"))
         read_until(connection, b"0\r\n\r\n")
         connection.sendall(answer)
 
@@ -663,4 +663,34 @@ def test_a_stream_whose_answer_is_lost_is_told_and_the_next_invocation_answered(
         answers = iter([StreamingResponse(b"all"), "alive"])
         serve(server, lambda event, context: next(answers), 2)
     assert seen.body() == b'"alive"'
-    assert "whether the stream of invocation id-1 arrived is not known" in capsys.readouterr().err
+    assert "whether the stream of invocation id-0 arrived is not known" in capsys.readouterr().err
+
+
+def test_an_event_whose_streams_end_is_not_known_is_not_run_again_when_it_comes_again() -> None:
+    """The next poll may overtake the stream, whose event is handed out again then."""
+    calls = []
+
+    def script(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(event_answer())
+        read_until(connection, b"0\r\n\r\n")
+
+    def again(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(event_answer())
+        head, body = read_request(connection)
+        assert b"/invocation/id-1/error " in head
+        assert b"Runtime.ResponseRefused" in body
+        connection.sendall(ACCEPTED)
+        read_request(connection)
+        connection.sendall(event_answer(request_id="id-2"))
+        assert read_request(connection)[1] == b'"alive"'
+        connection.sendall(ACCEPTED)
+
+    def handler(event: Any, context: Any) -> Any:
+        calls.append(context.aws_request_id)
+        return StreamingResponse(b"all") if len(calls) == 1 else "alive"
+
+    with ScriptedServer(script, again) as server:
+        serve(server, handler, 2)
+    assert calls == ["id-1", "id-2"]

@@ -2,6 +2,7 @@
  * tests/unit/test_guard_native.py. Time is given by hand where it can be; where the real thread runs, a check asserts
  * what happened, never how fast. Exit status 0: holds; anything else says where on stderr. */
 #include "guard.h"
+#include "net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -104,6 +105,7 @@ static void arm(struct guard_slot *slot, int64_t left_ms, int fd)
         .request_id_len = 4,
         .deadline_ms = left_ms ? wall_ms() + left_ms : 0,
         .fd = fd,
+        .identity = net_identify(fd),
         .is_interruptible = true,
     };
 
@@ -718,23 +720,30 @@ static void a_forked_child_has_no_guard_and_no_connection(void)
     guard_stop(&guard);
 }
 
-static int listener;
+static int listener, other_listener; /* the second on another host, with the same port */
 static char port[8];
+
+static int listen_on(in_addr_t host, in_port_t number)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = number, .sin_addr = {htonl(host)}};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK(bind(fd, (struct sockaddr *)&address, len) == 0 && listen(fd, 4) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
+    snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+    return fd;
+}
 
 static void listen_somewhere(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof address;
-
-    listener = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 4) == 0);
-    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
-    snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+    listener = listen_on(INADDR_LOOPBACK, 0);
+    other_listener = listen_on(INADDR_LOOPBACK + 1, htons((uint16_t)atoi(port)));
 }
 
-static int connect_there(void)
+static int connect_to(in_addr_t host)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(host)}};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     address.sin_port = htons((uint16_t)atoi(port));
@@ -759,7 +768,7 @@ static size_t read_until_closed_or_whole(int fd)
     return n;
 }
 
-enum stuck { STUCK_RUNNING, STUCK_FD_GONE, STUCK_FD_REUSED, STUCK_STREAM, STUCK_WRITING };
+enum stuck { STUCK_RUNNING, STUCK_FD_GONE, STUCK_FD_REUSED, STUCK_FD_OF_ANOTHER_HOST, STUCK_STREAM, STUCK_WRITING };
 
 /* A child that is stuck; its guard speaks. Returns the child's wait status. */
 static int watch_a_stuck_child(enum stuck how, const char *file)
@@ -772,7 +781,7 @@ static int watch_a_stuck_child(enum stuck how, const char *file)
     if (child == 0) {
         struct guard_config config = a_config();
         struct guard_slot *slot;
-        int fd = connect_there();
+        int fd = connect_to(INADDR_LOOPBACK), other;
 
         alarm(0);
         config.runtime_port = port;
@@ -785,6 +794,10 @@ static int watch_a_stuck_child(enum stuck how, const char *file)
             CHECK(open(file, O_RDWR | O_CREAT, 0600) == fd);
         guard.interrupt = count_interrupt;
         arm(slot, 400, fd);
+        if (how == STUCK_FD_OF_ANOTHER_HOST) {
+            other = connect_to(INADDR_LOOPBACK + 1);
+            CHECK(dup2(other, fd) == fd && close(other) == 0);
+        }
         if (how == STUCK_STREAM || how == STUCK_WRITING)
             CHECK(guard_stream_write(slot) == 0);
         if (how == STUCK_STREAM)
@@ -792,7 +805,7 @@ static int watch_a_stuck_child(enum stuck how, const char *file)
         guard_wait_for_end();
     }
     answering = accept(listener, NULL, NULL);
-    if (how == STUCK_FD_GONE || how == STUCK_FD_REUSED) {
+    if (how == STUCK_FD_GONE || how == STUCK_FD_REUSED || how == STUCK_FD_OF_ANOTHER_HOST) {
         close(answering);
         answering = accept(listener, NULL, NULL);
     }
@@ -802,6 +815,14 @@ static int watch_a_stuck_child(enum stuck how, const char *file)
     i = wait_for(child);
     close(answering);
     close(listener);
+    if (how == STUCK_FD_OF_ANOTHER_HOST) {
+        char stolen[16];
+
+        answering = accept(other_listener, NULL, NULL);
+        CHECK(read(answering, stolen, sizeof stolen) == 0);
+        close(answering);
+    }
+    close(other_listener);
     return i;
 }
 
@@ -830,6 +851,14 @@ static void step_two_does_not_write_into_a_file_that_took_the_number(void)
     CHECK(strncmp(received, "POST ", 5) == 0);
     CHECK(lseek(fd, 0, SEEK_END) == 0);
     unlink(file);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GUARD_EXIT_TIMEOUT);
+}
+
+static void step_two_does_not_write_to_another_host_with_the_same_port(void)
+{
+    int status = watch_a_stuck_child(STUCK_FD_OF_ANOTHER_HOST, NULL);
+
+    CHECK(strncmp(received, "POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\n", 56) == 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GUARD_EXIT_TIMEOUT);
 }
 
@@ -892,6 +921,7 @@ static const struct {
     ONE(step_two_posts_and_ends_the_process),
     ONE(step_two_takes_a_fresh_connection_when_ours_is_gone),
     ONE(step_two_does_not_write_into_a_file_that_took_the_number),
+    ONE(step_two_does_not_write_to_another_host_with_the_same_port),
     ONE(step_two_ends_a_quiet_stream_with_trailers),
     ONE(step_two_only_cuts_a_stream_in_the_middle_of_a_piece),
     ONE(our_signals_are_free_ones),

@@ -129,12 +129,13 @@ def test_a_native_room_sees_only_the_rooms_it_may(path: Path) -> None:
         "settings": {"settings"},
         "status": set(),
         "diet": set(),
+        "file": {"file"},
         "fork": {"fork"},
         "guard": {"guard", "buffer"},
         "guard_internal": {"guard"},
         "guard_slot": {"guard_internal"},
         "guard_memory": {"guard_internal"},
-        "guard_look": {"guard_internal"},
+        "guard_look": {"guard_internal", "net"},  # is the connection still ours?
         "guard_life": {"guard_internal", "net"},  # a forked child closes the connection
         "guard_report": {"guard_internal", "net", "rapi", "status"},  # its last word uses the wire
         "init_alarm": {"guard_internal"},

@@ -34,6 +34,7 @@ class Out(ctypes.Structure):
         ("at", ctypes.c_int),
         ("sent", ctypes.c_size_t),
         ("give_up_ns", ctypes.c_uint64),
+        ("identity", ctypes.c_uint64),
     ]
 
 
@@ -49,7 +50,16 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     shim = ctypes.CDLL(str(path))
     shim.net_out_add.argtypes = [ctypes.POINTER(Out), ctypes.c_char_p, ctypes.c_size_t]
     shim.net_out_add.restype = None
-    shim.net_send_now.argtypes = shim.net_send_all.argtypes = [ctypes.c_int, ctypes.POINTER(Out)]
+    for name in ("net_send_now", "net_send_all", "net_send_watching"):
+        getattr(shim, name).argtypes = [ctypes.c_int, ctypes.POINTER(Out)]
+    shim.net_identify.restype = ctypes.c_uint64
+    shim.net_is_ours.argtypes = shim.net_hang_up.argtypes = [ctypes.c_int, ctypes.c_uint64]
+    shim.net_is_ours.restype = ctypes.c_bool
+    shim.net_recv_some.argtypes = [
+        ctypes.c_int, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t
+    ]  # fmt: skip
+    shim.net_recv_some.restype = ctypes.c_ssize_t
+    shim.net_connect.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64)]
     shim.shim_n_calls.restype = shim.shim_out_size.restype = ctypes.c_size_t
     assert shim.shim_out_size() == ctypes.sizeof(Out)
     return shim
@@ -195,11 +205,166 @@ def test_a_descriptor_that_is_none_is_a_status(native: ctypes.CDLL) -> None:
 def test_a_connection_blocks_closes_on_exec_and_sends_without_delay(native: ctypes.CDLL) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
-        fd = native.net_connect(host.encode(), str(port).encode())
+        identity = ctypes.c_uint64()
+        fd = native.net_connect(host.encode(), str(port).encode(), identity)
         assert fd >= 0
+        assert native.net_is_ours(fd, identity)
         with socket.socket(fileno=fd) as ours:
             assert fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
             assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
             assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert native.net_send_now(fd, out_of(native, *PIECES)) == TAKEN
             assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+# ---- whose descriptor it is ---------------------------------------------------------------------------------------
+
+NOT_OURS = -10007
+CLOSED = -10004
+
+
+class Foreign:
+    """A number that was a connection's and now stands for another file, of one kind."""
+
+    def __init__(self, kind: str, fd: int, folder: Path) -> None:
+        self.held: list[socket.socket] = []
+        self.fd, self.kind, self.path = fd, kind, folder / "file"
+        if kind == "nothing":
+            os.close(fd)
+            return
+        if kind == "file":
+            number = os.open(self.path, os.O_RDWR | os.O_CREAT)
+        elif kind == "pipe":
+            self.read_end, number = os.pipe()
+        elif kind == "unix":
+            ours, theirs = socket.socketpair()
+            self.held, number = [theirs], ours.detach()
+        elif kind == "udp":
+            theirs = socket.socket(type=socket.SOCK_DGRAM)
+            theirs.bind(("127.0.0.1", 0))
+            ours = socket.socket(type=socket.SOCK_DGRAM)
+            ours.connect(theirs.getsockname())
+            self.held, number = [theirs], ours.detach()
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                ours = socket.create_connection(server.getsockname())
+                theirs, _ = server.accept()
+                theirs.send(b"an event of a foreigner")
+            self.held, number = [theirs], ours.detach()
+        os.dup2(number, fd)
+        os.close(number)
+
+    def received(self) -> bytes:
+        """What was written to it."""
+        if self.kind == "file":
+            return self.path.read_bytes()
+        if self.kind == "pipe":
+            os.set_blocking(self.read_end, False)
+            try:
+                return os.read(self.read_end, 65536)
+            except BlockingIOError:
+                return b""
+        for theirs in self.held:
+            theirs.setblocking(False)
+            try:
+                return theirs.recv(65536)
+            except BlockingIOError:
+                return b""
+        return b""
+
+    def close(self) -> None:
+        for theirs in self.held:
+            theirs.close()
+        if self.kind == "pipe":
+            os.close(self.read_end)
+
+
+@pytest.fixture(params=["tcp", "udp", "unix", "file", "pipe", "nothing"])
+def stolen(
+    request: pytest.FixtureRequest, native: ctypes.CDLL, tmp_path: Path
+) -> Iterator[tuple[int, int, Foreign, socket.socket]]:
+    """Number and identity of a connection, the foreigner that has its number, and the far end of the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        identity = ctypes.c_uint64()
+        fd = native.net_connect(host.encode(), str(port).encode(), identity)
+        theirs, _ = server.accept()
+    foreign = Foreign(request.param, fd, tmp_path)
+    with theirs:
+        yield fd, identity.value, foreign, theirs
+    foreign.close()
+    if foreign.kind != "nothing":
+        os.close(fd)
+
+
+@pytest.mark.parametrize("how", ["net_send_now", "net_send_all", "net_send_watching"])
+def test_nothing_is_written_to_a_number_that_another_file_has(
+    how: str, native: ctypes.CDLL, stolen: tuple[int, int, Foreign, socket.socket]
+) -> None:
+    fd, identity, foreign, _ = stolen
+    out = out_of(native, *PIECES)
+    out.identity = identity
+    assert getattr(native, how)(fd, out) == NOT_OURS
+    assert out.sent == 0
+    assert foreign.received() == b""
+
+
+def test_nothing_is_taken_from_a_number_that_another_file_has(
+    native: ctypes.CDLL, stolen: tuple[int, int, Foreign, socket.socket]
+) -> None:
+    fd, identity, foreign, _ = stolen
+    into = ctypes.create_string_buffer(100)
+    for held in foreign.held:
+        if foreign.kind == "unix":
+            held.send(b"an event of a foreigner")
+        if foreign.kind == "udp":
+            with socket.socket(fileno=os.dup(fd)) as ours:
+                held.sendto(b"an event of a foreigner", ours.getsockname())
+    assert native.net_recv_some(fd, identity, into, 100, None, 0) == NOT_OURS
+
+
+def test_another_files_number_is_not_closed(
+    native: ctypes.CDLL, stolen: tuple[int, int, Foreign, socket.socket]
+) -> None:
+    fd, identity, foreign, _ = stolen
+    assert not native.net_is_ours(fd, identity)
+    native.net_hang_up(fd, identity)
+    if foreign.kind != "nothing":
+        os.fstat(fd)
+
+
+def test_a_connection_is_told_from_another_one_to_the_same_server(native: ctypes.CDLL) -> None:
+    """The number is compared by the kernel's cookie, not by the peer's address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        first, second = ctypes.c_uint64(), ctypes.c_uint64()
+        fd = native.net_connect(host.encode(), str(port).encode(), first)
+        other = native.net_connect(host.encode(), str(port).encode(), second)
+        os.dup2(other, fd)
+        assert not native.net_is_ours(fd, first)
+        assert native.net_is_ours(fd, second), "the number of the second connection now"
+        os.close(other)
+        native.net_hang_up(fd, first)
+        native.net_hang_up(fd, second)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+
+
+def test_a_connection_of_ours_sends_receives_and_ends_as_ever(native: ctypes.CDLL) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        identity = ctypes.c_uint64()
+        fd = native.net_connect(host.encode(), str(port).encode(), identity)
+        theirs, _ = server.accept()
+    into, spill = ctypes.create_string_buffer(4), ctypes.create_string_buffer(4)
+    with theirs:
+        out = out_of(native, *PIECES)
+        out.identity = identity
+        assert native.net_send_now(fd, out) == TAKEN
+        assert received(theirs, out.sent) == b"".join(PIECES)
+        assert native.net_recv_some(fd, identity, into, 4, None, 0) == MORE, "after the look-up time"
+        theirs.sendall(b"answered")
+        assert native.net_recv_some(fd, identity, into, 4, spill, 4) == 8
+        assert (into.raw, spill.raw) == (b"answ", b"ered")
+    assert native.net_recv_some(fd, identity, into, 4, None, 0) == CLOSED
+    native.net_hang_up(fd, identity)

@@ -26,13 +26,13 @@ cdef class Channel:
         self.next_request = b"GET %b/2018-06-01/runtime/invocation/next HTTP/1.1\r\n%b\r\n" % (self.prefix, self.common)
 
     def __dealloc__(self):
-        net_close(self.fd)
+        net_hang_up(self.fd, self.identity)
         buffer_release(&self.incoming)
         buffer_release(&self.outgoing)
 
     cpdef close(self):
         """Closes the connection; the next request opens another.  May be called twice."""
-        net_close(self.fd)
+        net_hang_up(self.fd, self.identity)
         self.fd = -1
         self.is_next_sent = False
         self.head_len = 0
@@ -227,13 +227,14 @@ cdef class Channel:
         cdef bint can_repeat = self.stream_state == STREAM_BEGUN and self.fd >= 0
         if self.stream_state != STREAM_BEGUN and self.stream_state != STREAM_SENT:
             self.stream_failed(-EPIPE)
-        if can_repeat and net_wait_readable(self.fd, -1, 0) > 0:
-            self.close()    # nothing was asked, so this is its end
+        if can_repeat:
+            self.compare()
+            if net_wait_readable(self.fd, -1, 0) > 0:
+                self.close()    # nothing was asked, so this is its end
+        self.n_lost = 0
         while True:
             if self.fd < 0:
                 self.connect()
-                if self.slot != NULL:
-                    guard_set_fd(self.slot, self.fd)
             out.n = out.at = 0
             out.sent = 0
             net_out_add(&out, buffer_head(&self.outgoing), buffer_len(&self.outgoing))
@@ -244,6 +245,8 @@ cdef class Channel:
             if can_repeat and out.sent == 0 and (status == -EPIPE or status == -ECONNRESET):
                 can_repeat = False
                 self.close()
+                continue
+            if self.is_lost(status, out.sent == 0 and self.stream_state == STREAM_BEGUN):
                 continue
             break
         if out.sent:
@@ -296,6 +299,9 @@ cdef class Channel:
                 misused(b"poll", None)
         elif buffer_len(&self.incoming):
             self.close()   # bytes that nobody asked for cannot be the answer to what is asked now
+        if not is_get or not self.identity & NET_MARKED_OUT:
+            self.compare()
+        self.n_lost = 0
         try:
             while True:
                 if self.fd < 0:
@@ -316,6 +322,8 @@ cdef class Channel:
                     status = self.read_head()
                 if status >= 0 or status == STATUS_DECLINED:
                     break
+                if self.is_lost(status, not self.has_answer_begun and (is_get or self.n_sent == 0)):
+                    continue
                 if can_repeat and not self.has_answer_begun and self.is_dead(status) and \
                         (is_get or self.is_untouched(status)):
                     can_repeat = False
@@ -347,18 +355,43 @@ cdef class Channel:
             return True
         return status == STATUS_PEER_CLOSED and net_unacknowledged(self.fd) >= <ssize_t>self.n_sent
 
+    cdef int compare(self) except -1:
+        """Forgets a connection whose descriptor user code has closed: a request then opens another.
+
+        Before each result, by the kernel's cookie: one system call.  The marks that every read and write look at (net.h)
+        do for what comes in between, and for threads.
+        """
+        if self.fd >= 0 and not net_is_ours(self.fd, self.identity):
+            self.is_lost(STATUS_NOT_OURS, True)
+        return 0
+
+    cdef bint is_lost(self, ssize_t status, bint is_repeatable) except -1:
+        """Whether user code has closed the descriptor, and the request can go out on a fresh connection."""
+        if status != STATUS_NOT_OURS:
+            return False
+        self.close()
+        if not self.has_told_loss:
+            self.has_told_loss = True
+            complain = late_if_possible(b"fastlambda.errors", b"complain_of_loss")
+            if complain is not None:
+                complain(self.runtime_api)
+        self.n_lost += 1
+        return is_repeatable and self.n_lost < MAX_LOST
+
     cdef int connect(self) except -1:
         cdef int fd
         cdef const char *host = self.host
         cdef const char *port = self.port
         while True:
             with nogil:
-                fd = net_connect(host, port)
+                fd = net_connect(host, port, &self.identity)
             if fd != -EINTR:
                 break
             PyErr_CheckSignals()
         check(fd, b"connecting to", self)
         self.fd = fd
+        if self.slot != NULL:
+            guard_set_fd(self.slot, fd, self.identity)
         return 0
 
     cdef ssize_t send(self, const char *head, size_t head_len, const char *body, size_t body_len,
@@ -377,6 +410,7 @@ cdef class Channel:
         cdef int status, fd = self.fd
         self.refuse_inherited()
         out.give_up_ns = 0
+        out.identity = self.identity
         # Mostly the kernel takes all of it at once: nothing waits then, and the interpreter's lock is not given up.
         status = net_send_now(fd, out)
         self.n_sent = out.sent
@@ -403,21 +437,24 @@ cdef class Channel:
         cdef char *spill = NULL
         cdef size_t spill_len = 0
         cdef int fd = self.fd
+        cdef uint64_t identity = self.identity
         if with_spill:
             check(buffer_reserve(&self.incoming, SPILL_ROOM), b"receiving from", self)
             spill = self.incoming.data + self.incoming.end
             spill_len = SPILL_ROOM
         while True:
             with nogil:
-                n = net_recv_some(fd, into, len, spill, spill_len)
+                n = net_recv_some(fd, identity, into, len, spill, spill_len)
             if n != -EINTR and n != -EAGAIN:
                 break
             # SIGTERM or Ctrl-C is handled here, then we wait again.  EAGAIN: a look at signals that came just before the
             # call slept (NET_LOOK_UP_MS), and no limit on how long we wait: the process is idle now.
             PyErr_CheckSignals()
             self.refuse_inherited()   # a handler may fork
-            if n == -EAGAIN:
+            if n == -EAGAIN and net_is_ours(fd, identity):
                 self.sleep_until_readable()
+            if not net_is_ours(fd, identity):   # what another has sent must not be waited for, nor taken
+                return STATUS_NOT_OURS
         if n > <ssize_t>len:
             buffer_commit(&self.incoming, n - len)
             n = len
@@ -432,9 +469,11 @@ cdef class Channel:
         the main thread) the wait ends now and then.
         """
         cdef int ready, fd = self.fd, wake_end = -1, signal_end = -1, timeout_ms = NET_PAUSE_MS
+        cdef uint64_t pipe = 0
         set_wakeup_fd = late(b"_signal", b"set_wakeup_fd")
         try:
             wake_end, signal_end = late(b"os", b"pipe")()
+            pipe = file_of(wake_end)
             late(b"os", b"set_blocking")(signal_end, False)
             others = set_wakeup_fd(signal_end)
             if others == -1:
@@ -454,8 +493,8 @@ cdef class Channel:
         finally:
             if timeout_ms < 0:
                 set_wakeup_fd(-1)
-            net_close(wake_end)
-            net_close(signal_end)
+            file_close(wake_end, pipe)      # a thread may have closed them, and have their numbers for something else
+            file_close(signal_end, pipe)
         return 0
 
     cdef ssize_t fill(self) except? -1:

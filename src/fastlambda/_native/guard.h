@@ -78,6 +78,7 @@ struct guard_call {
     size_t invocation_id_len;  /* bytes, below GUARD_ID_CAP */
     int64_t deadline_ms;       /* wall clock, Unix milliseconds; 0: unknown */
     int fd;                    /* the connection, or -1: closed, the last word takes a fresh one */
+    uint64_t identity;         /* of the connection, see net.h */
     bool is_interruptible;     /* the handler runs in config.handler_thread */
 };
 
@@ -93,7 +94,8 @@ struct guard_slot {
     _Atomic uint32_t taken;          /* low bits of generation << 8 | reason: the interruption that Python has seen */
     _Atomic bool is_used;            /* the slot belongs to a loop (guard_take_slot) */
     _Atomic bool is_interruptible;
-    _Atomic int fd; /* atomic for the fork hook, which may find the slot in any state */
+    _Atomic int fd; /* atomic for the fork hook, which may find the slot in any state; so is the next */
+    _Atomic uint64_t identity;
 
     uint64_t generation; /* loop only */
     int64_t timeout_ms;  /* from arrival to deadline, for the message */
@@ -197,7 +199,7 @@ int guard_stream_pause(struct guard_slot *slot, bool has_begun);
 void guard_begin_after(struct guard *g, struct guard_slot *slot);
 
 /* The invocation's connection is another one now. */
-void guard_set_fd(struct guard_slot *slot, int fd);
+void guard_set_fd(struct guard_slot *slot, int fd, uint64_t identity);
 
 /* Called in the handler's thread by the Python-level handler of interrupt_signal, and after a stream's write: the
  * guard_reason to raise for, once per interruption; GUARD_NO_REASON when there is nothing (left) to raise, which

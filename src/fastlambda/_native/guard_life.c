@@ -35,7 +35,7 @@ static void after_fork_in_child(void)
     n = atomic_load(&g->n_slots);
     for (i = 0; i < n; i++)
         if (is_watched(STATE(atomic_load(&g->slots[i].word))))
-            net_close(atomic_exchange(&g->slots[i].fd, -1));
+            net_hang_up(atomic_exchange(&g->slots[i].fd, -1), atomic_load(&g->slots[i].identity));
 }
 
 int guard_watch_forks(struct guard *g)

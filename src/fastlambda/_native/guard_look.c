@@ -1,6 +1,8 @@
 /* The thread's side of the guard: what is due, and the sleep until then. */
 #include "guard_internal.h"
 
+#include "net.h"
+
 #include <signal.h>
 #include <time.h>
 
@@ -19,6 +21,18 @@ static void interrupt_handler(struct guard *g, struct guard_slot *slot)
     (void)slot;
     if (g->config.interrupt_signal)
         pthread_kill(g->config.handler_thread, g->config.interrupt_signal);
+}
+
+/* The loop reads an answer. When a thread has put another file in the place of its connection just before, it may wait for
+ * a foreigner that says nothing: it is woken, and finds out. */
+static void look_at_connection(struct guard *g, struct guard_slot *slot)
+{
+    int fd = atomic_load_explicit(&slot->fd, memory_order_relaxed);
+
+    if (fd < 0 || net_is_ours(fd, atomic_load_explicit(&slot->identity, memory_order_relaxed)))
+        return;
+    if (atomic_load_explicit(&slot->is_interruptible, memory_order_relaxed))
+        (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
 }
 
 /* What runs after the answer: told of once. The reason in the word is the note that it was. */
@@ -46,6 +60,8 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
 
     if (STATE(word) == GUARD_AFTER)
         return look_after_answer(g, slot, word, now);
+    if (STATE(word) == GUARD_ANSWERING)
+        look_at_connection(g, slot);
     if (!is_watched(STATE(word)))
         return GUARD_NEVER;
     /* Read after the word: they belong to its generation, or to a later one and the exchanges below fail. */

@@ -5,13 +5,10 @@
 #include "rapi.h"
 #include "status.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -122,21 +119,6 @@ int guard_put_last_word(struct guard *g, const struct guard_slot *slot, enum gua
     return append_text(&g->request, "\r\n\r\n");
 }
 
-/* Whether the descriptor still is a connection to the Runtime API: user code may have closed it, and its number may
- * stand for something else by now. */
-static bool is_runtime_api(const struct guard *g, int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof peer;
-    in_port_t port = htons((uint16_t)strtoul(g->port, NULL, 10));
-
-    if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
-        return false;
-    if (peer.ss_family == AF_INET)
-        return ((struct sockaddr_in *)&peer)->sin_port == port;
-    return peer.ss_family == AF_INET6 && ((struct sockaddr_in6 *)&peer)->sin6_port == port;
-}
-
 static int ms_until(uint64_t deadline)
 {
     uint64_t now = guard_now_ns();
@@ -146,10 +128,10 @@ static int ms_until(uint64_t deadline)
 
 /* Sends g->request and waits for the first bytes of the answer: what is unread when a process ends makes its side reset
  * the connection, and a reset may overtake what was sent. 0 or a status. */
-static int send_last_word(struct guard *g, int fd, uint64_t until)
+static int send_last_word(struct guard *g, int fd, uint64_t identity, uint64_t until)
 {
     struct timeval limit;
-    struct net_out out = {.n = 0};
+    struct net_out out = {.identity = identity};
     char answer[512];
     int left = ms_until(until) + 1, status;
     ssize_t n;
@@ -164,8 +146,8 @@ static int send_last_word(struct guard *g, int fd, uint64_t until)
     status = net_wait_readable(fd, -1, ms_until(until));
     if (status <= 0)
         return status; /* sent; what became of it cannot be known */
-    n = net_recv_some(fd, answer, sizeof answer, NULL, 0);
-    return n < 0 ? (int)n : 0;
+    n = net_recv_some(fd, identity, answer, sizeof answer, NULL, 0);
+    return n < 0 && n != STATUS_NOT_OURS ? (int)n : 0;
 }
 
 /* Writes to stderr what can be said without memory or locks. */
@@ -202,6 +184,7 @@ void guard_tell_stacks(struct guard *g, uint64_t left_ns)
 void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason)
 {
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed), until;
+    uint64_t identity = atomic_load_explicit(&slot->identity, memory_order_relaxed);
     int fd = atomic_load_explicit(&slot->fd, memory_order_relaxed), status = -ENOTCONN;
     const char *how = "reported";
     sigset_t ours;
@@ -216,7 +199,7 @@ void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_stat
     alarm(3);
 
     until = deadline == GUARD_NEVER ? guard_now_ns() + NS_PER_SECOND : deadline - earlier(deadline, CUT_BEFORE);
-    if (!is_runtime_api(g, fd))
+    if (!net_is_ours(fd, identity)) /* user code may have closed it, and its number may stand for something else by now */
         fd = -1;
     if (was == GUARD_STREAM_WRITING) {
         if (fd >= 0)
@@ -224,10 +207,10 @@ void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_stat
         how = "in the middle of its response, which was cut off";
     } else if (guard_put_last_word(g, slot, was, reason) == 0) {
         if (fd >= 0)
-            status = send_last_word(g, fd, until);
+            status = send_last_word(g, fd, identity, until);
         if (status && status != -EAGAIN && was == GUARD_RUNNING) {
-            fd = net_connect(g->host, g->port);
-            status = fd < 0 ? fd : send_last_word(g, fd, until);
+            fd = net_connect(g->host, g->port, &identity);
+            status = fd < 0 ? fd : send_last_word(g, fd, identity, until);
         }
         if (status)
             how = "and it could not be reported";

@@ -93,7 +93,7 @@ int guard_arm(struct guard *g, struct guard_slot *slot, const struct guard_call 
         memcpy(slot->invocation_id, call->invocation_id, call->invocation_id_len);
     slot->invocation_id[call->invocation_id_len] = 0;
     set_deadline(g, slot, call->deadline_ms, now);
-    atomic_store_explicit(&slot->fd, call->fd, memory_order_relaxed);
+    guard_set_fd(slot, call->fd, call->identity);
     atomic_store_explicit(&slot->is_interruptible, call->is_interruptible, memory_order_relaxed);
     slot->generation++;
     /* Publishes all of the above; and this store before the load of next_wake below is the loop's half of the alarm
@@ -171,9 +171,10 @@ void guard_begin_after(struct guard *g, struct guard_slot *slot)
         kick(g);
 }
 
-void guard_set_fd(struct guard_slot *slot, int fd)
+void guard_set_fd(struct guard_slot *slot, int fd, uint64_t identity)
 {
     atomic_store_explicit(&slot->fd, fd, memory_order_relaxed);
+    atomic_store_explicit(&slot->identity, identity, memory_order_relaxed);
 }
 
 int guard_take_interrupt(struct guard_slot *slot)

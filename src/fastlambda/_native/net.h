@@ -1,12 +1,14 @@
 /* Owns: system calls on one stream socket.
- * Promises: whole writes, or a status that says how far it came; SIGPIPE never; descriptors close on exec.
+ * Promises: whole writes, or a status that says how far it came; SIGPIPE never; descriptors close on exec; with an identity,
+ *   nothing is written to, taken from or closed on a number that came to stand for another file.
  * Must not know: HTTP, Python.  No function here retries EINTR: only the caller knows whether a signal's handler has to
  *   run first.
- * Source: socket(7), tcp(7), sendmsg(2).
+ * Source: socket(7), tcp(7), sendmsg(2); Linux's net/core/sock.c and net/ipv4/tcp.c for the marks.
  */
 #ifndef FASTLAMBDA_NET_H
 #define FASTLAMBDA_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,7 +21,20 @@ struct net_out {
     int at;      /* first iovec not yet written */
     size_t sent; /* bytes the kernel has taken since the start */
     uint64_t give_up_ns; /* net_send_watching() only; 0: the peer has not spoken yet */
+    uint64_t identity;   /* of the connection; 0: it is not compared */
 };
+
+/* A descriptor is a number, and user code may close it and get it again for something else. So a connection has an
+ * identity: the kernel's cookie of the socket, which is never given out a second time, and how the socket is marked.
+ *
+ * Comparing cookies is a system call, and a thread can take the number between it and the next one. The marks are looked at
+ * by the kernel in the very call that moves the bytes:
+ *   out  SO_TXTIME is set, which TCP makes no use of. A sendmsg(2) with SCM_TXTIME fails on a socket without it.
+ *   in   TCP_INQ is set. A recvmsg(2) on a socket without it brings no TCP_CM_INQ.
+ * They tell our connection from TCP, UDP, Unix and netlink sockets that have no such option. What does not look at control
+ * messages (kernel TLS, MPTCP, SCTP, VSOCK), or has set the same option, is told by the cookie alone. */
+#define NET_MARKED_OUT (UINT64_C(1) << 63)
+#define NET_MARKED_IN (UINT64_C(1) << 62)
 
 /* A signal that comes just before recv(2) sleeps does not wake it; its handler then waits no longer than this. */
 #define NET_LOOK_UP_MS 100
@@ -30,10 +45,18 @@ struct net_out {
 
 /* A connected descriptor (>= 0), a negated errno (-EINTR: nothing is left open, call again), or STATUS_NO_ADDRESS.
  * `host` is an IPv4 or IPv6 address or a name; names go through getaddrinfo(), addresses do not (it opens files). */
-int net_connect(const char *host, const char *port);
+int net_connect(const char *host, const char *port, uint64_t *identity);
+
+/* Marks a socket and returns its identity; 0: it is none. */
+uint64_t net_identify(int fd);
+
+/* Whether the descriptor still is the connection of that identity: one system call. */
+bool net_is_ours(int fd, uint64_t identity);
 
 /* Adds `len` bytes, borrowed until the write is over; empty pieces are left out. */
 void net_out_add(struct net_out *out, const void *bytes, size_t len);
+
+/* The three below also return STATUS_NOT_OURS: what `sent` counts went to our connection, the rest went nowhere. */
 
 /* 0 when everything is written; else a negated errno (-EINTR: call again to go on). */
 int net_send_all(int fd, struct net_out *out);
@@ -51,15 +74,15 @@ int net_send_watching(int fd, struct net_out *out);
  * the system does not tell. */
 ssize_t net_unacknowledged(int fd);
 
-/* > 0 bytes received, STATUS_PEER_CLOSED, or a negated errno (-EAGAIN: NET_LOOK_UP_MS without a byte, call again).  With
- * `spill`, what does not fit in `into` goes there. */
-ssize_t net_recv_some(int fd, char *into, size_t len, char *spill, size_t spill_len);
+/* > 0 bytes received, STATUS_PEER_CLOSED, STATUS_NOT_OURS, or a negated errno (-EAGAIN: NET_LOOK_UP_MS without a byte, call
+ * again).  With `spill`, what does not fit in `into` goes there.  `identity` 0: it is not compared. */
+ssize_t net_recv_some(int fd, uint64_t identity, char *into, size_t len, char *spill, size_t spill_len);
 
 /* 1 when bytes (or an end of stream) can be read within `timeout_ms` (-1: no limit), 0 when not, or a negated errno.  Bytes
  * at `wake_fd` (-1: none) end the wait, too. */
 int net_wait_readable(int fd, int wake_fd, int timeout_ms);
 
-/* Closes; -1 is allowed and does nothing. */
-void net_close(int fd);
+/* Closes the connection of that identity; does nothing when the number is another file's by now. */
+void net_hang_up(int fd, uint64_t identity);
 
 #endif

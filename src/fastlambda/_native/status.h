@@ -13,6 +13,7 @@ enum {
     STATUS_PEER_CLOSED = -10004, /* end of stream where more was due */
     STATUS_TIMED_OUT = -10005,   /* the caller's own time limit passed */
     STATUS_NO_ADDRESS = -10006,  /* the host name has no address */
+    STATUS_NOT_OURS = -10007,    /* the descriptor's number is another file's by now, or nobody's */
 };
 
 #endif
