@@ -115,8 +115,8 @@ class Invocation:
 class Context:
     """What a handler learns about its invocation and its function.
 
-    Has all that AWS's LambdaContext has, and the seed's names; attributes are made when first asked for, and may be
-    set freely.
+    Has all that AWS's LambdaContext has, under its names and under those of the Rust crate lambda-runtime-types.
+    Attributes are made when first asked for, and may be set freely.
 
     Attributes:
         aws_request_id, request_id: id of the invocation.
@@ -144,6 +144,7 @@ class Context:
     log_stream_name: str | None
     memory_limit_in_mb: str | None
     env_config: Config
+    _invocation: Invocation
 
     def __init__(self, invocation: Invocation, config: Config) -> None: ...
     def get_remaining_time_in_millis(self) -> int:
@@ -174,7 +175,6 @@ class Context:
         """
     def log(self, message: object) -> None:
         """Writes `message` to the function's log as it is, without a new line."""
-    def __getattr__(self, name: str) -> Any: ...
 
 class Channel:
     """One connection to the Runtime API, opened when first needed.

@@ -11,8 +11,8 @@ from fastlambda._core import Config, Context, Invocation, Runtime, Stream, take_
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from typing import Any, Generic, TypeVar
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from typing import Any, Generic, TypeVar, overload
 
     Shared = TypeVar("Shared")
     Event = TypeVar("Event")
@@ -70,11 +70,12 @@ class Runner(Generic[Shared, Event, Return]):
 
     timeout_margin_ms: int = 0
 
-    def setup(self, region: "str | None") -> "Shared | Awaitable[Shared]":
+    # Any, so that both `region: str`, which it is in Lambda, and `region: str | None` override it for type checkers.
+    def setup(self, region: "Any") -> "Shared | Awaitable[Shared]":
         """Makes what all invocations share, once, before the first event is asked for.
 
         Args:
-            region: AWS region id, or None when the environment names none.
+            region: AWS region id; None when the environment names none, which does not happen in Lambda.
 
         Returns:
             The shared value; None unless overridden.
@@ -101,7 +102,7 @@ class TestData:
         invocations: one event for each invocation, as JSON values.
         region: AWS region id for setup() and the events.
 
-    Source: the seed's test data, `{"region": "eu-central-1", "invocations": [EVENT, ...]}`.
+    Source: the crate's test data, `{"region": "eu-central-1", "invocations": [EVENT, ...]}`.
     """
 
     __test__ = False  # pytest: not a test class
@@ -436,6 +437,22 @@ async def _readable(loop: "AbstractEventLoop", runtime: Runtime) -> None:
         await ready.wait()
     finally:
         loop.remove_reader(fd)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def exec_test(
+        runner_class: "type[Runner[Any, Any, Iterator[Any]]] | type[Runner[Any, Any, AsyncIterator[Any]]]",
+        test_data: "TestData | Mapping[str, Any] | str | bytes",
+        config: "Config | None" = None,
+    ) -> "list[bytes]": ...
+    @overload
+    def exec_test(
+        runner_class: "type[Runner[Any, Any, Return]]",
+        test_data: "TestData | Mapping[str, Any] | str | bytes",
+        config: "Config | None" = None,
+    ) -> "list[Return]": ...
 
 
 def exec_test(

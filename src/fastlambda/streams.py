@@ -19,7 +19,7 @@ from fastlambda.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, overload
 
     from fastlambda._core import Channel, Invocation, Runtime
 
@@ -533,6 +533,21 @@ def collect(inv: "Invocation", payload: object, wait: "Callable[[Any], Any]") ->
 
 
 # ---- asking for it ------------------------------------------------------------------------------------------------
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def streaming(handler: "H") -> "H": ...
+    @overload
+    def streaming(
+        handler: None = None,
+        *,
+        content_type: "str | None" = None,
+        http: "HttpStream | None" = None,
+        coalesce_bytes: int = 0,
+        coalesce_ms: float = 0,
+    ) -> "Callable[[H], H]": ...
 
 
 def streaming(
