@@ -2,7 +2,8 @@
 """Sets up a virtual environment and runs one thing in it: nothing else has to be installed first.
 
   python3 dev.py demo        build, then invoke a function of examples/ on this machine and print its answer
-  python3 dev.py test        build, then run the tests (arguments go to pytest)
+  python3 dev.py test        build, then run the tests: ten minutes (arguments go to pytest)
+  python3 dev.py wheelhouse  this machine's wheels and all they need, into wheelhouse/ (--all: for the others, too)
   python3 dev.py lint        format, lint and types
   python3 dev.py bench       the benchmark (--help for its options)
   python3 dev.py counts      what a start and an invocation cost in instructions, system calls, files (--help)
@@ -16,8 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from pathlib import Path
 
@@ -69,6 +73,11 @@ def prepare(extras: str) -> None:
     state = state_of(extras)
     if mark.exists() and mark.read_text() == state and (ROOT / "src/fastlambda/_core.abi3.so").exists():
         return
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if not shutil.which(compiler):
+        sys.exit(
+            f"dev.py: a C compiler is needed, and {compiler!r} is not on PATH; on Debian: apt-get install gcc libc6-dev"
+        )
     if not PYTHON.exists():
         say("making .venv")
         venv.create(VENV, with_pip=True, clear=True)
@@ -121,6 +130,8 @@ def main(argv: list[str]) -> int:
     if name == "demo":
         return run(PYTHON, "-m", "fastlambda.local.cli", *(rest or DEMO))
     if name == "test":
+        if not rest:
+            say("all tests: about ten minutes on two cores; name files to run fewer")
         return run(PYTHON, "-m", "pytest", *rest)
     if name == "lint":
         return lint(PYTHON)

@@ -10,12 +10,16 @@ Environment switches (see CONTRIBUTING.md):
 
 import os
 import runpy
+import shlex
+import shutil
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 NATIVE = "src/fastlambda/_native"
 STRICT = bool(os.environ.get("FASTLAMBDA_BUILD_STRICT"))
@@ -73,8 +77,35 @@ core = Extension(
 
 modules = cythonize([core], language_level=3, compiler_directives={"embedsignature": False})
 
+
+class Build(build_ext):
+    """Says what is missing before a compiler, or pip, says it in its own way."""
+
+    def run(self) -> None:
+        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+        header = Path(sysconfig.get_path("include"), "Python.h")
+        missing = [] if shutil.which(compiler) else [f"no C compiler: {compiler!r} is not on PATH"]
+        if not header.exists():
+            missing.append(f"no headers of Python: {header} is not there")
+        if missing:
+            version = ".".join(map(str, sys.version_info[:2]))
+            raise SystemExit(
+                f"fastlambda: cannot be built here: {'; '.join(missing)}.\n"
+                f"  Debian, Ubuntu   apt-get install gcc libc6-dev python{version}-dev\n"
+                "  Fedora, Amazon   dnf install gcc python3-devel\n"
+                "  Alpine           apk add gcc musl-dev python3-dev\n"
+                "  or take a wheel, which needs neither: docs/install.md"
+            )
+        super().run()
+
+
 # fastlambda[local] is a second distribution of the very same version.
 extras = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["fastlambda"]["extras"]
 extras = {name: [needed.format(version=VERSION) for needed in extra] for name, extra in extras.items()}
 
-setup(ext_modules=modules, extras_require=extras, options={"bdist_wheel": {"py_limited_api": "cp311"}})
+setup(
+    ext_modules=modules,
+    extras_require=extras,
+    cmdclass={"build_ext": Build},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

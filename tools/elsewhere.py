@@ -6,7 +6,7 @@
 
 Everything comes from Debian's archive by apt, without root and without a change to the system, and stays in
 .cache/elsewhere (300 MB).  The musl Python is compiled from Debian's source package: about five minutes, once.
-Needs wheelhouse/ (python3 dev.py wheelhouse).  Not part of the ordinary tests: emulation is slow.
+Needs wheelhouse/ (python3 dev.py wheelhouse --all).  Not part of the ordinary tests: emulation is slow.
 """
 # extras: dev
 

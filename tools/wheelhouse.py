@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import io
 import os
+import platform
 import re
 import runpy
 import shutil
@@ -48,14 +49,15 @@ MACOS = {
     "macosx_11_0_x86_64": "x86_64-macos.11.0",
     "macosx_11_0_arm64": "aarch64-macos.11.0",
 }
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 DEPENDENCIES = ("h11==0.16.0", "orjson==3.11.4")
+WITHOUT_ORJSON = ("3.15",)  # no wheels for Lambda's glibc yet; pyproject.toml says the same
 # 2025-01-01: any fixed time after 1980 does (zip knows none before).
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
 # The extension is part of every cold start; the rest of a wheel only of its download.
 MAX_EXTENSION = 160_000
-MAX_WHEEL = 150_000
-MAX_LOCAL_WHEEL = 50_000
+MAX_WHEEL = 165_000
+MAX_LOCAL_WHEEL = 65_000
 # What each of the two distributions may hold: they share the folder fastlambda/ and no file in it.
 BELONGS = re.compile(
     r"fastlambda/(?!local/|packaging/)(.+\.pyi?|py\.typed|_core\.abi3\.so)|fastlambda-[^/]+\.dist-info/.+"
@@ -379,7 +381,8 @@ def download(out: Path, targets: dict[str, str]) -> None:
         python, platform = job
         tags = [f"--platform={tag}" for tag in platform.split(".")]
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps")
-        run(*pip, "--only-binary=:all:", f"--python-version={python}", *tags, "-d", out, *DEPENDENCIES)
+        wanted = [name for name in DEPENDENCIES if not (name.startswith("orjson") and python in WITHOUT_ORJSON)]
+        run(*pip, "--only-binary=:all:", f"--python-version={python}", *tags, "-d", out, *wanted)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fetch, [(python, platform) for python in PYTHONS for platform in targets]))
@@ -395,7 +398,9 @@ def write_sums(out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py wheelhouse", description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--out", type=Path, default=WHEELHOUSE, help="default: wheelhouse/")
-    parser.add_argument("--only", metavar="TEXT", default="", help="only the platforms whose tag contains TEXT")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every platform; without it, this machine's with glibc")
+    which.add_argument("--only", metavar="TEXT", help="the platforms whose tag contains TEXT, such as aarch64")
     parser.add_argument("--macos", action="store_true", help="macOS wheels too, into untested/: nobody has run them")
     parser.add_argument("--no-dependencies", action="store_true", help="without the wheels of h11 and orjson")
     parser.add_argument("--no-audit", action="store_true", help="without auditwheel and abi3audit")
@@ -405,7 +410,10 @@ def main() -> None:
     pyconfig = Path(sysconfig.get_path("include"), "pyconfig.h")
     if "SIZEOF_VOID_P 8" not in pyconfig.read_text():
         raise SystemExit(f"wheelhouse: {pyconfig} is not of a plain 64-bit Python (Debian splits it); use another one")
-    targets = {tag: target for tag, target in TARGETS.items() if args.only in tag}
+    wanted = args.only or ("" if args.all else f"manylinux_2_17_{platform.machine()}".replace("arm64", "aarch64"))
+    targets = {tag: target for tag, target in TARGETS.items() if wanted in tag}
+    if not targets:
+        raise SystemExit(f"wheelhouse: no platform has {wanted!r} in its tag: {', '.join(TARGETS)}")
     args.out.mkdir(parents=True, exist_ok=True)
     for pattern in ("*.whl", "*.tar.gz", "SHA256SUMS", "untested/*.whl"):
         for old in args.out.glob(pattern):

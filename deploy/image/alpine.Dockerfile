@@ -1,5 +1,5 @@
 # Alpine: the musl wheel; nothing is compiled.
-#   python3 dev.py wheelhouse (or take the wheels of a release), then: docker build -f alpine.Dockerfile .
+#   python3 dev.py wheelhouse --all (or take the wheels of a release), then: docker build -f alpine.Dockerfile .
 FROM python:3.13-alpine AS build
 COPY wheelhouse/ /wheelhouse/
 COPY src/ /function/

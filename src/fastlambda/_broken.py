@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+OLDEST = (3, 11)
+_OURS = "fastlambda cannot load its extension module"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -22,7 +24,7 @@ def explain(exc: ImportError) -> "NoReturn":
     Raises:
         ImportError: `exc` itself when the extension is loaded and something else is missing; else one that helps.
     """
-    if "fastlambda._core" in sys.modules:
+    if "fastlambda._core" in sys.modules or str(exc).startswith(_OURS):
         raise exc
     import platform
     from importlib.machinery import EXTENSION_SUFFIXES
@@ -32,11 +34,18 @@ def explain(exc: ImportError) -> "NoReturn":
     python = f"{platform.python_implementation()} {platform.python_version()}"
     found = sorted(name for name in os.listdir(_HERE) if name.startswith("_core.") and name.endswith((".so", ".pyd")))
     lines = [
-        f"fastlambda cannot load its extension module: {exc}",
+        f"{_OURS}: {exc}",
         f"  this process   {python} on {machine} ({sys.executable})",
         f"  looked in      {_HERE}",
     ]
-    if not found:
+    if sys.version_info < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        lines[0] = f"{_OURS}: it needs Python {oldest} or newer, and this is {platform.python_version()}"
+        cure = (
+            f"use Python {oldest} or newer; in Lambda, choose a runtime from python{oldest} on, and make the zip for "
+            f"it: fastlambda package --python {oldest}"
+        )
+    elif not found:
         lines.append(f"  found          no _core with one of {', '.join(EXTENSION_SUFFIXES)}")
         cure = (
             "install the wheel for this platform: pip install --only-binary=fastlambda fastlambda; "

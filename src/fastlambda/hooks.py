@@ -6,8 +6,14 @@ Source: Runtime API contract, "SnapStart" and "Shutdown"; docs/lifecycle.md.
 
 import sys
 
-from fastlambda._core import running
 from fastlambda.errors import ErrorReport, FastlambdaError, RuntimeApiError, complain
+
+try:
+    from fastlambda._core import running
+except ImportError as exc:
+    from fastlambda._broken import explain
+
+    explain(exc)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,12 @@ Must not know: sockets, HTTP.
 Source: the Rust crate lambda-runtime-types, whose names these are.
 """
 
-from fastlambda._core import Config, Context, Invocation, Runtime, Stream, take_over
+try:
+    from fastlambda._core import Config, Context, Invocation, Runtime, Stream, take_over
+except ImportError as exc:
+    from fastlambda._broken import explain
+
+    explain(exc)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

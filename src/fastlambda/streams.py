@@ -7,7 +7,6 @@ Not called streaming.py: importing that would put the module in the place of the
 Source: Runtime API contract, "Response streaming"; RFC 9112, section 7.1.
 """
 
-from fastlambda._core import Stream
 from fastlambda.errors import (
     ErrorReport,
     FastlambdaError,
@@ -15,6 +14,13 @@ from fastlambda.errors import (
     UsageError,
     complain,
 )
+
+try:
+    from fastlambda._core import Stream
+except ImportError as exc:
+    from fastlambda._broken import explain
+
+    explain(exc)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

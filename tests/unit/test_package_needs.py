@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from small_wheels import make_wheel
-from support import clean_env
+from support import ROOT, clean_env
 
+from fastlambda._version import __version__
 from fastlambda.local import cli
-from fastlambda.packaging import collect, pip_for_target
+from fastlambda.packaging import clone, collect, pip_for_target
 from fastlambda.packaging.target import Target
 
 TARGETS = [("3.11", "arm64"), ("3.12", "x86_64"), ("3.13", "arm64"), ("3.15", "x86_64")]
@@ -250,3 +254,129 @@ def test_what_is_asked_for_wrongly_ends_with_2_and_says_what(source, wheels, cap
 def test_a_source_that_is_not_there_ends_with_2(tmp_path, wheels, capsys):
     assert package(tmp_path / "nothing", wheels) == 2
     assert "neither a folder nor a file" in capsys.readouterr().err
+
+
+# ---- the runtime, with and without orjson ----------------------------------------------------------------------------
+
+
+def runtime_wheels(wheels: Path) -> None:
+    """fastlambda as its metadata is, and what it needs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    make_wheel(wheels, "fastlambda", __version__, requires=project["dependencies"])
+    make_wheel(wheels, "h11", "0.16.0")
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+@pytest.mark.parametrize(("python", "has_wheel"), [("3.14", True), ("3.15", True), ("3.15", False), ("3.16", False)])
+def test_orjson_is_in_the_layer_where_it_has_a_wheel_and_else_left_out_and_told(
+    wheels, tmp_path, capsys, python, has_wheel, arch
+):
+    runtime_wheels(wheels)
+    machine = {"x86_64": "x86_64", "arm64": "aarch64"}[arch]
+    tag = f"cp{python.replace('.', '')}"
+    newer_glibc = "manylinux_2_39" if not has_wheel else "manylinux_2_17"
+    make_wheel(wheels, "orjson", "3.11.4", tag=f"{tag}-{tag}-{newer_glibc}_{machine}")
+    out = tmp_path / "layer.zip"
+    command = ["layer", "--python", python, "--arch", arch, "--no-index", "--find-links", str(wheels), "-o", str(out)]
+    assert cli.main(command) == 0
+    with zipfile.ZipFile(out) as packed:
+        held = {name.rpartition("/")[2] for name in packed.namelist()}
+    assert {"fastlambda.py", "h11.py", "fastlambda-wrapper"} <= held
+    assert ("orjson.py" in held) == has_wheel
+    said = [line for line in capsys.readouterr().out.splitlines() if "orjson, " in line]
+    assert len(said) == (not has_wheel)
+    if said:
+        assert said[0].startswith(f"LEFT OUT: orjson, which has no wheel for Python {python} on {arch} (glibc 2.34)")
+
+
+def test_a_layer_without_what_the_runtime_cannot_do_without_is_refused(wheels, tmp_path, capsys):
+    make_wheel(wheels, "fastlambda", __version__, requires=["h11>=0.16"])
+    command = ["layer", "--no-index", "--find-links", str(wheels), "-o", str(tmp_path / "layer.zip")]
+    assert cli.main(command) == 1
+    assert "h11" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["wheels"]
+
+
+# ---- from a clone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_clone(tmp_path, monkeypatch) -> Path:
+    """The sources of a clone, as the command finds them, without a wheelhouse."""
+    folder = tmp_path / "clone"
+    (folder / "tools").mkdir(parents=True)
+    (folder / "wheelhouse").mkdir()
+    (folder / "tools/wheelhouse.py").touch()
+    (folder / "dev.py").touch()
+    (folder / "src/fastlambda").mkdir(parents=True)
+    (folder / "src/fastlambda/__init__.py").write_text("NAME = 1\n")
+    monkeypatch.setattr(clone, "PACKAGE", folder / "src/fastlambda")
+    return folder
+
+
+def fill_wheelhouse(folder: Path, init: bytes = b"NAME = 1\n", arch: str = "x86_64") -> None:
+    tag = f"cp311-abi3-manylinux_2_17_{arch}"
+    requires = ["h11", "orjson; python_version < '3.15'"]
+    files = {"fastlambda/__init__.py": init}
+    make_wheel(folder / "wheelhouse", "fastlambda", __version__, requires=requires, files=files, tag=tag)
+    make_wheel(folder / "wheelhouse", "h11", "0.16.0")
+    make_wheel(folder / "wheelhouse", "orjson", "3.11.4")
+
+
+LAYER = ["layer", "--python", "3.13", "--arch", "x86_64"]
+
+
+def test_a_layer_from_a_clone_comes_out_of_its_wheelhouse_without_an_index(a_clone, tmp_path, capsys, monkeypatch):
+    fill_wheelhouse(a_clone)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody is there
+    assert cli.main([*LAYER, "-o", str(tmp_path / "layer.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "layer.zip") as packed:
+        assert "python/lib/python3.13/site-packages/h11.py" in packed.namelist()
+    assert "WARNING: " + str(a_clone) not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["other text", "new file", "newer C"])
+def test_a_wheelhouse_that_is_older_than_the_sources_is_told_with_what_to_type(a_clone, tmp_path, capsys, change):
+    fill_wheelhouse(a_clone)
+    if change == "other text":
+        (a_clone / "src/fastlambda/__init__.py").write_text("NAME = 2\n")
+    elif change == "new file":
+        (a_clone / "src/fastlambda/more.py").touch()
+    else:
+        (a_clone / "src/fastlambda/_native").mkdir()
+        newer = a_clone / "src/fastlambda/_native/net.c"
+        newer.touch()
+        os.utime(newer, (2**31, 2**31))
+    assert cli.main([*LAYER, "-o", str(tmp_path / "layer.zip")]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("WARNING: " + str(a_clone)))
+    assert "is not of the sources as they are now" in line and "python3 dev.py wheelhouse" in line
+
+
+@pytest.mark.parametrize("command", [["layer"], ["package", "--with-runtime", "--no-requirements", "{source}"]])
+def test_a_clone_without_the_wheel_says_what_to_type(a_clone, source, tmp_path, capsys, command):
+    fill_wheelhouse(a_clone, arch="x86_64" if platform.machine() == "aarch64" else "aarch64")
+    there, other = ("arm64", "x86_64") if platform.machine() == "aarch64" else ("x86_64", "arm64")
+    words = [word.format(source=source) for word in command]
+    assert cli.main([*words, "--arch", there, "-o", str(tmp_path / "f.zip")]) == 1
+    said = capsys.readouterr().err
+    assert f"no wheel for {there}" in said and f"(cd {a_clone} && python3 dev.py wheelhouse)" in said
+    (a_clone / "wheelhouse").rename(a_clone / "gone")
+    assert cli.main([*words, "--arch", other, "-o", str(tmp_path / "f.zip")]) == 1
+    assert "python3 dev.py wheelhouse --all" in capsys.readouterr().err
+
+
+def test_an_installed_fastlambda_asks_the_index(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(clone, "PACKAGE", tmp_path / "site-packages/fastlambda")
+    asked = []
+    monkeypatch.setattr(collect, "_run", lambda command, env: asked.append(command) or (1, "ERROR: no"))
+    assert cli.main([*LAYER, "-o", str(tmp_path / "layer.zip")]) == 1
+    assert f"fastlambda=={__version__}" in asked[0] and "--no-index" not in asked[0] and "--find-links" not in asked[0]
+
+
+def test_a_build_without_a_compiler_says_what_to_install(tmp_path):
+    command = [sys.executable, "setup.py", "-q", "build_ext", "-b", str(tmp_path), "-t", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=clean_env(CC="no-such-compiler -O2"), capture_output=True, text=True)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert "fastlambda: cannot be built here: no C compiler: 'no-such-compiler' is not on PATH." in said
+    assert any("apt-get install gcc" in line for line in said) and "Traceback" not in done.stderr

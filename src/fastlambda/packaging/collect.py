@@ -74,7 +74,7 @@ def _run_pip(into: Path, target: Target, sources: Sources, wanted: list[str]) ->
         pip.append("--no-index")
     # pip's own temporary files, in a folder that goes away with ours.
     scratch = into.with_name(into.name + ".pip")
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     status, said = _run([*pip, *wanted], os.environ | {"TMPDIR": str(scratch)})
     if status == NOT_LISTENING:
         raise PackagingError(

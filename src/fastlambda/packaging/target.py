@@ -5,6 +5,8 @@ Source: AWS Lambda runtimes (Amazon Linux 2 up to Python 3.11, 2023 from 3.12 on
 specification, "Environment markers".
 """
 
+import platform
+
 from fastlambda.packaging.errors import BadArgument
 
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
@@ -39,6 +41,10 @@ class Target:
 
     def __str__(self) -> str:
         return f"Python {self.python} on {self.arch} (glibc 2.{self._glibc})"
+
+    def is_here(self) -> bool:
+        """Whether this machine has that architecture."""
+        return {"arm64": "aarch64"}.get(platform.machine(), platform.machine()) == self.machine
 
     @property
     def full_version(self) -> str:
