@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from cgroups import Group
 from functions_env import functions_env
 from support import PATIENCE, AwsServer, end_process
 
@@ -28,10 +29,16 @@ class LocalFunction:
         folder: for the log.
         env: more environment.
         timeout_s: from handing out an event to its deadline; the endpoint itself waits on.
+        inside: has the process run inside a control group (tools/cgroups.py); None: it runs as it is.
     """
 
     def __init__(
-        self, target: str, folder: Path, env: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S
+        self,
+        target: str,
+        folder: Path,
+        env: dict[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        inside: Group | None = None,
     ) -> None:
         self.api = RuntimeApi()
         self.timeout_s = timeout_s
@@ -40,6 +47,8 @@ class LocalFunction:
         self.exit_codes: list[int] = []
         self.is_closing = False
         self.command = [sys.executable, "-m", "fastlambda", target]
+        if inside is not None:
+            self.command = inside.command(self.command)
         self.env = {**functions_env(), "AWS_LAMBDA_RUNTIME_API": self.api.address, **PATIENT, **(env or {})}
         self.lock = threading.Lock()
         self.process = self.start()
