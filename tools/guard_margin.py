@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Handlers that finish around the moment at which the guard acts, and handlers that hang: each is answered once, in time.
+"""Handlers that finish around the moment at which the guard acts, and handlers that hang: each answered once, in time.
 
 Runs functions under fastlambda's own endpoint with the default margins. A racing handler comes back at a random moment
-from 5 to 150 ms before its deadline; half of them throw the guard's exception away, so that they race step two, too.
+from 5 to 150 ms before its deadline; half of them compute until then, the others sleep, and half of both throw the
+guard's exception away, so that they race step two, too.
 After each run a second event with a far deadline must be answered with its own nonce: a late exception would hit it.
 A hanging handler is one of those of the tests, each `--hangs` times.
 
-With `--cpu` the function's processes get that share of one CPU, by a control group, and weigh more than other work on the
+With `--cpu` the function's processes get that share of one CPU, by a control group, and come before other work on the
 machine; the endpoint stays outside.
 
   python3 tools/guard_margin.py [--runs 2000] [--hangs 20] [--cpu 1/14] [--seed N] [--workers 2] [--strict]
@@ -113,7 +114,7 @@ def follow(function: LocalFunction, request_id: str, event: dict[str, object], e
 
 def one_race(function: LocalFunction, rng: random.Random, nonce: str, timeout_ms: int, tally: Tally) -> None:
     left_ms = rng.uniform(5, 150)
-    do = rng.choice(["until", "until_swallowing"])
+    do = rng.choice(["until", "until_swallowing", "computing", "computing_swallowing"])
     deadline_ms = int(time.time() * 1000) + timeout_ms
     deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
     event = {"do": do, "until_ms": deadline_ms - left_ms, "nonce": nonce}
@@ -121,7 +122,7 @@ def one_race(function: LocalFunction, rng: random.Random, nonce: str, timeout_ms
         json.dumps(event).encode(), request_id=nonce, deadline_ms=deadline_ms, timeout_s=PATIENCE
     )
     result = pending.answer()
-    tally.note("a race", outcome_of(result, nonce, nonce), (deadline_ns - result.answered_ns) / 1e6)
+    tally.note(f"a race, {do}", outcome_of(result, nonce, nonce), (deadline_ns - result.answered_ns) / 1e6)
     follow(function, f"{nonce}-next", {"do": "work", "nonce": f"{nonce}-next"}, f"{nonce}-next")
 
 
@@ -241,9 +242,9 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}")
     tally = Tally()
-    cgroups.take_precedence()
     try:
-        run(options.runs, options.seed, options.workers, options.hangs, options.cpu, tally)
+        with cgroups.precedence():
+            run(options.runs, options.seed, options.workers, options.hangs, options.cpu, tally)
     except cgroups.NoCgroup as exc:
         print(f"skipped: {exc}")
         return CANNOT

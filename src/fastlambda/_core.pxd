@@ -165,6 +165,7 @@ cdef extern from "guard.h" nogil:
         int interrupt_signal
         int dump_signal
         pthread_t handler_thread
+        void (*prepare)() noexcept
     struct guard:
         guard_config config
         c_bool is_started

@@ -380,6 +380,7 @@ cdef class Runtime:
             config.common_len = PyBytes_Size(self.channel.common)
             config.interrupt_signal = config.dump_signal = 0
             config.handler_thread = pthread_self()
+            config.prepare = load_what_tells
             if guard_open(g, &config) < 0:
                 return 0
             guard_watch_forks(g)

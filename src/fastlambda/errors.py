@@ -266,9 +266,9 @@ def _is_ours(path: str) -> bool:
 
 def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
     """The user's frames: without the runtime's own, which come first, and last when it was called back."""
-    from traceback import StackSummary, walk_tb
+    from fastlambda.stacks import frames_of
 
-    frames = list(StackSummary.extract(walk_tb(tb), limit=-MAX_WALKED))
+    frames = frames_of(tb, MAX_WALKED)
     while frames and frames[-1].filename.endswith(_CYTHON):  # called back, or where the guard's signal was handled
         frames.pop()
     for i, frame in enumerate(frames):
@@ -279,9 +279,9 @@ def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
 
 def _format(frames: list) -> list[str]:  # type: ignore[type-arg]
     """Frames in the form of traceback.format_list(), without caret lines, repeated ones told once."""
-    from traceback import format_list
+    from fastlambda.stacks import format_frames
 
-    return format_list([(f.filename, f.lineno, f.name, f.line) for f in frames])[-MAX_FRAMES:]
+    return format_frames(frames)[-MAX_FRAMES:]
 
 
 def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int = 0) -> None:

@@ -17,6 +17,19 @@ def until_swallowing(event):
     return event["nonce"]
 
 
+def computing(event):
+    while time.time() < event["until_ms"] / 1000:
+        pass
+    return event["nonce"]
+
+
+def computing_swallowing(event):
+    while time.time() < event["until_ms"] / 1000:
+        with contextlib.suppress(BaseException):
+            computing(event)
+    return event["nonce"]
+
+
 def work(event):
     for _ in range(1000):
         len(str(event))

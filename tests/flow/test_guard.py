@@ -179,6 +179,13 @@ def test_a_forked_child_never_answers_for_its_parent(
     is_told_once(function.log, "")
 
 
+def test_what_a_report_needs_is_loaded_before_it_is_needed(tmp_path: Path) -> None:
+    with LocalFunction(PLAIN, tmp_path) as function:
+        result = function.invoke("until_reports_can_be_told")
+        assert result.ok, result
+        assert result.duration_s > (TIMEOUT_S - MARGIN_MS / 1000) / 2 - 0.05, "a handler that is not late had to wait"
+
+
 def test_the_guard_can_be_switched_off(tmp_path: Path) -> None:
     with LocalFunction(PLAIN, tmp_path, {"FASTLAMBDA_GUARD": "0"}, timeout_s=0.3) as function:
         function.ask("state")

@@ -14,7 +14,7 @@ NATIVE = sorted((PACKAGE / "_native").glob("*.[ch]"))
 
 # Arrows point down: a room may import those of a lower floor, and of its own only where it is named.
 FLOORS: list[set[str]] = [
-    {"_version", "errors", "_broken", "upload"},
+    {"_version", "errors", "stacks", "_broken", "upload"},
     {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "logs", "hooks", "redact"},
     {"runner", "streams", "streaming", "_managed"},
     {"batch", "custom_resource", "rotate", "http", "__init__", "__main__"},
@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
 ]
 # On one floor: who may look at whom.
 NEIGHBOURS = {
+    ("errors", "stacks"),
     ("_core", "codec"),  # lazily: the rules for what is not exactly a JSON type
     ("_core", "context"),
     ("_core", "failures"),

@@ -42,3 +42,13 @@ cdef int watch_init(Config config) except -1:
     if config.guard and limit_ms > 500:
         guard_set_alarm(claim_dump_signal(), limit_ms - 500)
     return 0
+
+
+cdef void load_what_tells() noexcept with gil:
+    """Loads what a report needs: on a thread of its own, while a handler comes close to its deadline.
+
+    Where CPU is scarce that takes longer than there is time between the interruption and the deadline.
+    """
+    late_if_possible(b"fastlambda.failures", b"fail")
+    late_if_possible(b"fastlambda.logs", b"log_error")
+    late_if_possible(b"fastlambda.stacks", b"format_frames")

@@ -87,6 +87,7 @@ struct guard_call {
 struct guard_slot {
     /* generation << 16 | reason << 8 | GUARD_OVER | state: whoever holds a stale generation fails its compare-and-swap. */
     _Alignas(64) _Atomic uint64_t word;
+    _Atomic uint64_t step_zero_ns;   /* monotonic; from here on the thread looks how late it wakes (guard_look.c) */
     _Atomic uint64_t step_one_ns;    /* monotonic; GUARD_NEVER: no deadline known */
     _Atomic uint64_t step_two_ns;    /* monotonic; GUARD_NEVER: no last word */
     _Atomic uint64_t deadline_ns;    /* monotonic */
@@ -98,6 +99,8 @@ struct guard_slot {
     _Atomic uint64_t identity;
 
     uint64_t generation; /* loop only */
+    uint64_t stall;      /* thread only: the latest of its wake-ups since step zero of `stall_of`; ns */
+    uint64_t stall_of;   /* thread only: a generation */
     int64_t timeout_ms;  /* from arrival to deadline, for the message */
     char request_id[GUARD_ID_CAP];
     char invocation_id[GUARD_ID_CAP];
@@ -117,6 +120,7 @@ struct guard_config {
     int interrupt_signal;     /* to the thread that runs the handlers; 0: there is no step one */
     int dump_signal;          /* raised on the guard's own thread, dumps the stacks of all threads; 0: no dump */
     pthread_t handler_thread; /* where interrupt_signal goes */
+    void (*prepare)(void);    /* on a thread of its own, once: a handler has come to step zero; NULL: nothing to do */
 };
 
 struct guard {
@@ -141,6 +145,8 @@ struct guard {
     pthread_t thread;
 
     /* Thread only. */
+    uint64_t lateness; /* of the wake-up that led to this look; ns */
+    bool is_prepared;
     uint64_t next_sample;
     uint64_t last_resident;
     uint64_t seen_generations;

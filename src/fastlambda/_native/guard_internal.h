@@ -10,6 +10,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND (1000 * NS_PER_MS)
+/* Step zero comes this long before step one, or at half of the time until then. */
+#define GUARD_ZERO_BEFORE (400 * NS_PER_MS)
 /* Whoever is in the middle of writing a body gets until here to finish the piece, then the connection is cut. */
 #define CUT_BEFORE (5 * NS_PER_MS)
 /* Head and document of the last word, ids percent-encoded or escaped at their worst. */
@@ -41,6 +43,9 @@ uint64_t guard_sample_memory(struct guard *g, uint64_t now);
 
 /* guard_look.c: the thread's body. */
 void *guard_watch(void *guard);
+
+/* guard_life.c */
+void guard_prepare(struct guard *g);
 
 /* guard_report.c: step two, and the report of what hangs after the answer. */
 void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason);

@@ -133,6 +133,25 @@ int guard_start(struct guard *g)
     return status;
 }
 
+static void *call_prepare(void *prepare)
+{
+    (*(void (**)(void))prepare)();
+    return NULL;
+}
+
+/* Not on the guard's own thread: whoever prepares may have to wait for a lock that never comes free. Without a thread to be
+ * had nothing is prepared. */
+void guard_prepare(struct guard *g)
+{
+    pthread_t thread;
+
+    if (g->is_prepared || !g->config.prepare)
+        return;
+    g->is_prepared = true;
+    if (pthread_create(&thread, NULL, call_prepare, &g->config.prepare) == 0) /* all signals are blocked here already */
+        pthread_detach(thread);
+}
+
 void guard_stop(struct guard *g)
 {
     if (!g->is_started || atomic_load(&g->is_forked))

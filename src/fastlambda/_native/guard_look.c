@@ -16,6 +16,35 @@
 #define MEMORY_SEEN_WITHIN (3 * NS_PER_MS)
 #define MEMORY_UNWOUND_WITHIN (25 * NS_PER_MS)
 
+/* From step zero on the thread wakes this often, to see how late it wakes. */
+#define PROBE_EVERY (10 * NS_PER_MS)
+/* What step two needs besides waiting for its turn, and what step one does. */
+#define STEP_TWO_TAKES (20 * NS_PER_MS)
+#define STEP_ONE_TAKES (70 * NS_PER_MS)
+#define STALL_MAX (100 * NS_PER_MS)
+
+/* A process whose share of the CPU is used up gets none for a while: where it computes without a pause, with 1/14 CPU, for
+ * up to 55 ms (the scheduler notices at a tick of 4 ms that too much was used, and that has to be paid back in periods of
+ * 20 ms). Both steps come earlier by what was seen of that: step two may have to wait that long, and the loop between its
+ * claim and its write. Where nothing comes late, or the margins are larger, they are as configured. */
+static void make_room(struct guard *g, struct guard_slot *slot, uint64_t word, uint64_t *one, uint64_t *two)
+{
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed), last, between;
+
+    if (slot->stall_of != GENERATION(word)) {
+        slot->stall_of = GENERATION(word);
+        slot->stall = 0;
+    }
+    if (g->lateness > slot->stall)
+        slot->stall = earlier(g->lateness, STALL_MAX);
+    if (*two == GUARD_NEVER)
+        return;
+    last = STEP_TWO_TAKES + 2 * slot->stall;
+    between = earlier(*two - *one, STEP_ONE_TAKES);
+    *two = earlier(*two, deadline - last);
+    *one = earlier(*one, *two - between);
+}
+
 static void interrupt_handler(struct guard *g, struct guard_slot *slot)
 {
     (void)slot;
@@ -54,7 +83,7 @@ static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint
 /* Acts on one slot; returns when it wants to be looked at again. */
 static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t now, uint64_t used)
 {
-    uint64_t word = atomic_load(&slot->word), one, two, next, since;
+    uint64_t word = atomic_load(&slot->word), zero, one, two, next, since;
     enum guard_reason wanted = GUARD_NO_REASON;
     bool is_seen, is_late, is_full;
 
@@ -65,8 +94,13 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     if (!is_watched(STATE(word)))
         return GUARD_NEVER;
     /* Read after the word: they belong to its generation, or to a later one and the exchanges below fail. */
+    zero = atomic_load_explicit(&slot->step_zero_ns, memory_order_relaxed);
     one = atomic_load_explicit(&slot->step_one_ns, memory_order_relaxed);
     two = atomic_load_explicit(&slot->step_two_ns, memory_order_relaxed);
+    if (now >= zero) {
+        make_room(g, slot, word, &one, &two);
+        guard_prepare(g);
+    }
 
     if (now >= one)
         wanted = GUARD_TIMEOUT;
@@ -100,6 +134,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     }
 
     next = now >= one ? two : earlier(one, two);
+    next = earlier(next, now < zero ? zero : now + PROBE_EVERY);
     if (REASON(word) != GUARD_NO_REASON && !is_seen && !IS_OVER(word) && g->config.interrupt_signal &&
         atomic_load_explicit(&slot->is_interruptible, memory_order_relaxed)) {
         (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
@@ -135,25 +170,26 @@ uint64_t guard_look(struct guard *g, uint64_t now)
     return g->n_idle_ticks < N_IDLE_TICKS ? earlier(wake, now + TICK) : wake;
 }
 
-/* True when a slot is due before `wake`: its word was stored after guard_look() had passed it. */
+/* True when a slot is due before `wake` whose word was stored after guard_look() had passed it. */
 static bool is_due_before(struct guard *g, uint64_t wake, uint64_t now)
 {
     int i, n = atomic_load(&g->n_slots);
-    uint64_t generations = 0;
+    uint64_t generations = 0, due = GUARD_NEVER;
 
     for (i = 0; i < n; i++) {
         uint64_t word = atomic_load(&g->slots[i].word);
 
-        const _Atomic uint64_t *due =
-            STATE(word) == GUARD_AFTER || IS_OVER(word) ? &g->slots[i].step_two_ns : &g->slots[i].step_one_ns;
-
         generations += GENERATION(word);
-        if ((is_watched(STATE(word)) || STATE(word) == GUARD_AFTER) && REASON(word) == GUARD_NO_REASON &&
-            atomic_load_explicit(due, memory_order_relaxed) < wake)
+        if (is_watched(STATE(word)))
+            due = earlier(due, atomic_load_explicit(&g->slots[i].step_zero_ns, memory_order_relaxed));
+        else if (STATE(word) == GUARD_AFTER && REASON(word) == GUARD_NO_REASON &&
+                 atomic_load_explicit(&g->slots[i].step_two_ns, memory_order_relaxed) < wake)
             return true;
     }
-    return generations != g->seen_generations && g->config.memory_limit &&
-           now + atomic_load_explicit(&g->sample_every, memory_order_relaxed) < wake;
+    if (generations == g->seen_generations)
+        return false; /* whatever is watched was looked at */
+    return due < wake ||
+           (g->config.memory_limit && now + atomic_load_explicit(&g->sample_every, memory_order_relaxed) < wake);
 }
 
 static void sleep_until(struct guard *g, uint64_t wake)
@@ -177,11 +213,14 @@ static void sleep_until(struct guard *g, uint64_t wake)
 void *guard_watch(void *arg)
 {
     struct guard *g = arg;
+    uint64_t wake = GUARD_NEVER;
 
     pthread_mutex_lock(&g->mutex);
     while (!g->must_stop) {
-        uint64_t now = guard_now_ns(), wake = guard_look(g, now);
+        uint64_t now = guard_now_ns();
 
+        g->lateness = now > wake ? now - wake : 0;
+        wake = guard_look(g, now);
         atomic_store(&g->next_wake, wake); /* before the words are read: the thread's half of the alarm clock */
         if (wake > now && !is_due_before(g, wake, now))
             sleep_until(g, wake);

@@ -48,7 +48,7 @@ void guard_give_slot(struct guard_slot *slot)
 
 static void set_deadline(struct guard *g, struct guard_slot *slot, int64_t deadline_ms, uint64_t now)
 {
-    uint64_t one = GUARD_NEVER, two = GUARD_NEVER, deadline = GUARD_NEVER;
+    uint64_t zero = GUARD_NEVER, one = GUARD_NEVER, two = GUARD_NEVER, deadline = GUARD_NEVER;
     /* Both clocks are read here and nowhere else: a wall clock that is set later cannot move a deadline. */
     int64_t left = deadline_ms > 0 && deadline_ms < INT64_MAX / (int64_t)NS_PER_MS ? deadline_ms * (int64_t)NS_PER_MS - wall_ns() : 0;
 
@@ -59,11 +59,13 @@ static void set_deadline(struct guard *g, struct guard_slot *slot, int64_t deadl
 
         deadline = now + (uint64_t)left;
         one = deadline - margin;
+        zero = one - earlier(GUARD_ZERO_BEFORE, (one - now) / 2);
         if (g->config.runtime_host)
             two = deadline - last;
     }
     slot->timeout_ms = left / (int64_t)NS_PER_MS;
     atomic_store_explicit(&slot->deadline_ns, deadline, memory_order_relaxed);
+    atomic_store_explicit(&slot->step_zero_ns, zero, memory_order_relaxed);
     atomic_store_explicit(&slot->step_one_ns, one, memory_order_relaxed);
     atomic_store_explicit(&slot->step_two_ns, two, memory_order_relaxed);
 }
@@ -100,7 +102,7 @@ int guard_arm(struct guard *g, struct guard_slot *slot, const struct guard_call 
      * clock (guard.h), so both are sequentially consistent. */
     atomic_store(&slot->word, WORD(slot->generation, GUARD_NO_REASON, GUARD_RUNNING));
 
-    due = atomic_load_explicit(&slot->step_one_ns, memory_order_relaxed);
+    due = atomic_load_explicit(&slot->step_zero_ns, memory_order_relaxed);
     sample = atomic_load_explicit(&g->sample_every, memory_order_relaxed);
     if (sample != GUARD_NEVER)
         due = earlier(due, now + sample);
