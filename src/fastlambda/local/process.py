@@ -1,8 +1,8 @@
 """A function in a process of its own, started and ended as Lambda does it.
 
 Owns the process, its environment and its log.  Promises: nothing of the developer's own environment gets in but what a
-program needs to run; at the deadline the whole process group gets SIGKILL; a process that ended is started again for
-the next invocation.  Must not know HTTP: that is the endpoint's.
+program needs to run, no home and no credentials above all; at the deadline the whole process group gets SIGKILL; a
+process that ended is started again for the next invocation.  Must not know HTTP: that is the endpoint's.
 Source: Runtime API contract, "Environment variables" and "When the process ends or hangs".
 """
 
@@ -13,6 +13,7 @@ import os
 import resource
 import select
 import signal
+import site
 import subprocess
 import sys
 import threading
@@ -32,12 +33,16 @@ DEFAULT_TIMEOUT_S = 3.0
 DEFAULT_MEMORY_MB = 128
 
 # What a program needs from the machine it runs on.  Everything else must be given, so that a function which lacks a
-# variable fails here and not only in Lambda.
+# variable fails here and not only in Lambda, and nothing of the developer's is used by accident.
 INHERITED = (
-    "HOME", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "USER", "VIRTUAL_ENV", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
-    "https_proxy", "no_proxy",
+    "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_PROXY", "no_proxy",
 )  # fmt: skip
+# Inherited without the user and the password that a proxy's address may have.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+# As in Lambda, there is no home; one has to be named all the same, or `~` would be the developer's by way of the
+# system's list of users.  Nobody can make a folder there, so what fails for lack of a home in Lambda fails here, too.
+NO_HOME = "/proc/no-home"
 
 # Lambda lets no owner set these.  Credentials and region are not in the list: here they have to come from somewhere.
 RESERVED = frozenset({
@@ -87,7 +92,7 @@ def lambda_environment(
         name: the function's name.
         task_root: where its code is; None: the working directory.
         snapstart: says so, and leaves out the names of the log.
-        env: the owner's own variables; they win over the defaults for locale, time zone and region.
+        env: the owner's own variables; they win over the defaults for locale, time zone, region and home.
 
     Raises:
         ValueError: `env` has a variable that Lambda would not take.
@@ -95,6 +100,8 @@ def lambda_environment(
     for variable in env or {}:
         check_variable(variable)
     made = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    made.update((key, without_password(os.environ[key])) for key in PROXIES if key in os.environ)
+    made.update(HOME=NO_HOME, AWS_EC2_METADATA_DISABLED="true", **_packages_at_home())
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     made.update(LANG="en_US.UTF-8", TZ=":UTC", AWS_REGION=region, AWS_DEFAULT_REGION=region)
     made.update(env or {})
@@ -114,6 +121,20 @@ def lambda_environment(
         made["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{name}"
         made["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{today}/[$LATEST]{uuid.uuid4().hex}"
     return made
+
+
+def without_password(address: str) -> str:
+    """A proxy's address without the user and the password in it."""
+    scheme, separator, rest = address.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + separator + authority.rpartition("@")[2] + slash + path
+
+
+def _packages_at_home() -> dict[str, str]:
+    """Where Python finds what was installed with `pip install --user`, when it looks there: not by way of HOME."""
+    if not site.ENABLE_USER_SITE:
+        return {}
+    return {"PYTHONUSERBASE": site.getuserbase()}
 
 
 def exit_reason(status: int) -> str:

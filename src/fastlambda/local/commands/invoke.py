@@ -30,8 +30,9 @@ TERMINAL_PACE_S = 0.2
 LOG_PACE_S = 10.0
 
 EXAMPLES = """\
-The function runs with the environment variables of Lambda and none of your own, except PATH, HOME and the like;
-pass what it needs with --env.  Responses go to stdout, the function's log and a REPORT line to stderr.
+The function runs with the environment variables of Lambda and none of your own, except PATH and the like: no home
+folder, no credentials.  Pass what it needs with --env, credentials with --with-credentials.  Responses go to stdout,
+the function's log and a REPORT line to stderr.
 
 exit status:
   0  the function answered        1  it failed, or did not start
@@ -41,7 +42,7 @@ examples:
   fastlambda invoke app.handler '{"key": "value"}'
   fastlambda invoke app.handler @event.json --timeout 30 --memory 512
   cat event.json | fastlambda invoke app.handler -
-  fastlambda invoke app:MyRunner '{}' --env TABLE=orders --env AWS_PROFILE
+  fastlambda invoke app:MyRunner '{}' --env TABLE=orders --with-credentials=dev
   fastlambda invoke app.handler '{}' --client-context '{"custom": {"tier": "gold"}}'
   fastlambda invoke app.handler '{}' --count 1000 >/dev/null
 """
@@ -87,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[=VALUE]",
         help="environment variable of the function; without =VALUE it is copied from here; repeatable",
     )
+    parser.add_argument(
+        "--with-credentials",
+        nargs="?",
+        const="",
+        metavar="PROFILE",
+        help="give the function your AWS credentials: of that profile (--with-credentials=PROFILE), or those that the "
+        "AWS CLI would use here",
+    )
     return parser
 
 
@@ -128,6 +137,13 @@ def main(argv: Sequence[str]) -> int:
             raise CommandError("--client-context: expected a JSON object")
         client_context = json.dumps(value)
     env = read_variables(args.env)
+    if args.with_credentials is not None:
+        env = _credentials(args.with_credentials) | env
+    elif "AWS_PROFILE" in env and not env.keys() & {"HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}:
+        raise CommandError(
+            "--env AWS_PROFILE: the function does not see your home, where that profile is; give it the profile's "
+            f"credentials with --with-credentials={env['AWS_PROFILE']}"
+        )
     event = read_event(args.event, MAX_ASYNCHRONOUS_EVENT if args.invocation_type == "Event" else MAX_EVENT)
     function = Function(target, timeout_s=args.timeout, memory_mb=args.memory, env=env, log=_log)
     try:
@@ -211,6 +227,20 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
             value = os.environ[name]
         env[name] = value
     return env
+
+
+def _credentials(profile: str) -> dict[str, str]:
+    """What --with-credentials passes.
+
+    Raises:
+        CommandError: there are no such credentials.
+    """
+    from fastlambda.local.credentials import NoCredentials, variables
+
+    try:
+        return variables(profile or None)
+    except NoCredentials as exc:
+        raise CommandError(f"--with-credentials: {exc}") from None
 
 
 # ---- output --------------------------------------------------------------------------------------------------------
