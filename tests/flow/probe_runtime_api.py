@@ -22,7 +22,7 @@ def connect() -> socket.socket:
 
 def ask(method: str, path: str, body: bytes | None = None, *, close: bool = True, more: str = "") -> bytes:
     """A request, asking for the connection to be closed after its answer."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{more}"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}:{PORT}\r\n{more}"
     if close:
         head += "Connection: close\r\n"
     if body is not None:

@@ -40,7 +40,7 @@ class Peer:
 
 @pytest.fixture
 def api() -> Iterator[RuntimeApi]:
-    with RuntimeApi() as api:
+    with RuntimeApi(hosts=["x"]) as api:
         yield api
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from types import TracebackType
@@ -27,6 +27,15 @@ from typing import Any, Literal, Self
 
 import h11
 
+from fastlambda.local.admission import (
+    BODY_S,
+    FIRST_BYTE_S,
+    HEAD_S,
+    MAX_CONNECTIONS,
+    MAX_REFUSED_BODY,
+    SEND_S,
+    refusal,
+)
 from fastlambda.local.machine import (
     ACCEPTED,
     BAD_REQUEST,
@@ -36,6 +45,7 @@ from fastlambda.local.machine import (
     MAX_PLAIN_EVENT,
     MAX_RESPONSE,
     PONG,
+    TOO_SLOW,
     TRUNCATED,
     Answer,
     Call,
@@ -54,6 +64,8 @@ DEFAULT_INIT_TIMEOUT_S = 60.0
 STREAM_WINDOW = 1024 * 1024
 MAX_STREAM = 200 * 1024 * 1024
 _RECV = 256 * 1024
+# Seconds for the last answer of a connection that is closed.
+LINGER_S = 2.0
 
 Kind = Literal[
     "response", "error", "init_error", "restore_error", "timeout", "exit", "oversized", "truncated", "invalid_mode"
@@ -245,11 +257,39 @@ class _Connection:
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         # Bytes received since the last complete message: only a large head is worth measuring exactly.
         self.n_since_message = 0
+        self.n_requests = 0
+        self.opened_ns = time.monotonic_ns()
+        # Monotonic time up to which what is being read must have come; 0: no limit.
+        self.read_by = 0.0
+
+    def receive(self) -> bytes:
+        """What comes next.
+
+        Raises:
+            _TooSlow: it did not come in time.
+        """
+        now = time.monotonic()
+        read_by = self.read_by
+        if not self.n_requests and not self.n_since_message:
+            read_by = now + FIRST_BYTE_S
+        if 0 < read_by <= now:
+            raise _TooSlow
+        self.sock.settimeout(read_by - now if read_by else None)
+        try:
+            return self.sock.recv(_RECV)
+        except TimeoutError:
+            raise _TooSlow from None
+
+    def send(self, data: bytes) -> None:
+        """Sends all of it; a peer that does not take it in time loses the connection."""
+        self.sock.settimeout(SEND_S)
+        self.sock.sendall(data)
 
     def is_gone(self) -> bool:
         """The peer has closed, as far as can be seen without waiting."""
         try:
-            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            self.sock.setblocking(False)  # with a time-out set, Python would wait before it asks
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
         except BlockingIOError:
             return False
         except OSError:
@@ -265,6 +305,10 @@ class _Dropped(Exception):
     """The connection is over: closed by the peer, or its process is no longer the present one."""
 
 
+class _TooSlow(Exception):
+    """What was to be read did not come in time."""
+
+
 class RuntimeApi:
     """A Runtime API endpoint for one function process at a time.
 
@@ -276,6 +320,8 @@ class RuntimeApi:
         snapstart: has the restore paths.
         invoked_function_arn: sent with each event unless invoke() is told another.
         max_response: bytes of a buffered result.
+        hosts: further names by which requests may call the endpoint (Host), beside its address; a container's name for
+            the machine it runs on, say.
 
     Attributes:
         address: host:port, for AWS_LAMBDA_RUNTIME_API.
@@ -290,7 +336,9 @@ class RuntimeApi:
         snapstart: bool = False,
         invoked_function_arn: str = DEFAULT_ARN,
         max_response: int = MAX_RESPONSE,
+        hosts: Iterable[str] = (),
     ) -> None:
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._snapstart = snapstart
         self._arn = invoked_function_arn
         self._max_response = max_response
@@ -586,9 +634,22 @@ class RuntimeApi:
                 if self._is_closed:
                     sock.close()
                     return
+                if not self._make_room():
+                    sock.close()
+                    continue
                 connection = _Connection(sock, self._generation)
                 self._connections.add(connection)
             threading.Thread(target=self._serve, args=(connection,), name="runtime-api-peer", daemon=True).start()
+
+    def _make_room(self) -> bool:
+        """Whether one more connection may come; the one that has waited longest without a request gives way to it."""
+        if len(self._connections) < MAX_CONNECTIONS:
+            return True
+        silent = [connection for connection in self._connections if not connection.n_requests]
+        if not silent:
+            return False
+        min(silent, key=lambda connection: connection.opened_ns).shut()
+        return self._cond.wait_for(lambda: len(self._connections) < MAX_CONNECTIONS, 1)
 
     def _serve(self, connection: _Connection) -> None:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -615,8 +676,10 @@ class RuntimeApi:
             if event is h11.NEED_DATA:
                 if connection.http.they_are_waiting_for_100_continue:
                     informational = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
-                    connection.sock.sendall(connection.http.send(informational) or b"")
-                data = connection.sock.recv(_RECV)
+                    connection.send(connection.http.send(informational) or b"")
+                data = connection.receive()
+                if not connection.n_since_message and not connection.read_by:
+                    connection.read_by = time.monotonic() + HEAD_S
                 connection.n_since_message += len(data)
                 connection.http.receive_data(data)
                 continue
@@ -628,21 +691,34 @@ class RuntimeApi:
     def _serve_one(self, connection: _Connection) -> bool:
         """Reads one request and answers it.  False: the connection is to be closed."""
         try:
+            if connection.http.trailing_data[0]:  # the head has begun with what came behind the last request
+                connection.read_by = time.monotonic() + HEAD_S
             request = self._event(connection)
             assert isinstance(request, h11.Request)
+            connection.n_requests += 1
+            connection.read_by = time.monotonic() + BODY_S
+            if (refused := refusal(_headers(request), self._bound, self._hosts)) is not None:
+                return self._close_with(connection, refused)
             if connection.n_since_message > MAX_HEAD and _head_len(request) > MAX_HEAD:
                 return self._close_with(connection, HEAD_TOO_LARGE)
             answer = self._dispatch(connection, request)
         except h11.RemoteProtocolError as exc:
             return self._close_with(connection, HEAD_TOO_LARGE if exc.error_status_hint == 431 else BAD_REQUEST)
+        except _TooSlow:
+            return self._close_with(connection, TOO_SLOW)
+        connection.read_by = 0.0
         if answer is not None:
             self._send(connection, answer)
         return connection.http.our_state is h11.DONE and connection.http.their_state is h11.DONE
 
     def _read_rest(self, connection: _Connection) -> bytes:
         """Reads the body of a request to its end and forgets it."""
-        while not isinstance(self._event(connection), h11.EndOfMessage):
-            pass
+        n_read = 0
+        while not isinstance(event := self._event(connection), h11.EndOfMessage):
+            assert isinstance(event, h11.Data)
+            n_read += len(event.data)
+            if n_read > MAX_REFUSED_BODY:
+                raise _Dropped
         connection.n_since_message = 0
         return b""
 
@@ -756,6 +832,7 @@ class RuntimeApi:
             self._read_rest(connection)
             return refused
         assert pending is not None
+        connection.read_by = 0.0  # the invocation's deadline is the limit
         result = Result(request_id, "response", content_type=headers.get("content-type"), headers=headers)
         if call is Call.ERROR:
             result.kind = "error"
@@ -870,9 +947,9 @@ class RuntimeApi:
         # Joining a large body costs a copy; sending it in two pieces costs nothing beside its size.
         if len(answer.body) > 64 * 1024:
             for piece in pieces:
-                connection.sock.sendall(piece)
+                connection.send(piece)
         else:
-            connection.sock.sendall(b"".join(pieces))
+            connection.send(b"".join(pieces))
 
     def _close_with(self, connection: _Connection, answer: Answer) -> bool:
         """The last answer on a connection whose request cannot be read to its end.  Always False."""
@@ -880,12 +957,14 @@ class RuntimeApi:
         head += [f"{name}: {value}" for name, value in answer.headers]
         head += ["Connection: close", "", ""]
         sock = connection.sock
-        with contextlib.suppress(OSError):
+        end = time.monotonic() + LINGER_S
+        with contextlib.suppress(OSError, ValueError):
+            sock.settimeout(LINGER_S)
             sock.sendall("\r\n".join(head).encode() + answer.body)
             # What is still on its way would turn our close into a reset, and the answer might be lost with it.
             sock.shutdown(socket.SHUT_WR)
-            sock.settimeout(2)
             for _ in range(256):
+                sock.settimeout(end - time.monotonic())  # ValueError: it is over
                 if not sock.recv(_RECV):
                     break
         return False
@@ -901,6 +980,7 @@ _REASONS = {
     403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
+    408: b"Request Timeout",
     410: b"Gone",
     413: b"Request Entity Too Large",
     431: b"Request Header Fields Too Large",

@@ -83,12 +83,19 @@ HEAD_TOO_LARGE = Answer(
     (("Content-Type", "text/plain; charset=utf-8"),),
     close=True,
 )
+TOO_SLOW = Answer(408, b"408 Request Timeout", (("Content-Type", "text/plain; charset=utf-8"),), close=True)
 BAD_REQUEST = Answer(400, b"400 Bad Request", (("Content-Type", "text/plain; charset=utf-8"),), close=True)
 INVALID_REQUEST_ID = _error(400, "Invalid request ID", "InvalidRequestID")
 INVALID_MODE = _error(400, "Invalid function response mode", "InvalidFunctionResponseMode")
 TRUNCATED = _error(400, "HTTP request detected as truncated", "TruncatedHTTPRequest")
 INVOKE_TIMEOUT = _error(410, "Invoke timeout", "InvokeTimeout")
 BROKEN = _error(500, "Internal Server Error", "InternalServerError")
+
+
+def forbidden(message: str) -> Answer:
+    """The answer to whom this endpoint is not for; AWS's server has none like it."""
+    answer = _error(403, message, "Forbidden")
+    return Answer(answer.http_status, answer.body, answer.headers, close=True)
 
 
 def too_large(limit: int) -> Answer:
