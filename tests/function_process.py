@@ -37,8 +37,7 @@ class FunctionProcess:
                 env=clean_env(
                     AWS_LAMBDA_RUNTIME_API=self.api.address,
                     AWS_REGION="eu-central-1",
-                    PYTHONPATH=f"{ROOT}:{ROOT / 'tests' / 'flow'}",
-                    **(env or {}),
+                    **{"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'flow'}", **(env or {})},
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

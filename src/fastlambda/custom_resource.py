@@ -1,7 +1,8 @@
 """Custom resources of CloudFormation: create, update, delete, and an answer to the presigned URL whatever happens.
 
 Owns the response object, its rules about physical ids and sizes, and its delivery.
-Promises: one answer for each request, also when the user's code raises, time or memory runs out, or setup() has failed;
+Promises: one answer for each request, whatever the user's code raises, wherever it does, also when time or memory runs
+out, or setup() or the import of the module has failed; a delete for whatever create() may have made;
 no value of Data, of the properties or of the presigned URL in a log or a message of ours.
 Must not know: the Runtime API, the other features.  asyncio is imported only for asynchronous methods.
 Source: CloudFormation User Guide, "Custom resource request objects" and "Custom resource response objects".
@@ -47,7 +48,8 @@ class Resource:
     """What create() and update() may return.
 
     Args:
-        physical_id: name of the resource, at most 1024 bytes; None: a new one in create(), the present one in update().
+        physical_id: name of the resource, at most 1024 bytes, or a number; None: a new one in create(), the present one
+            in update().
         data: values for Fn::GetAtt.
         no_echo: masks `data` wherever CloudFormation shows it.
         replaces: in update(): `physical_id` is a new resource, and CloudFormation is to delete the old one.
@@ -57,7 +59,7 @@ class Resource:
 
     def __init__(
         self,
-        physical_id: "str | None" = None,
+        physical_id: "str | int | None" = None,
         data: "Mapping[str, Any] | None" = None,
         *,
         no_echo: bool = False,
@@ -94,13 +96,13 @@ class ResourceRequest(Generic[Properties]):
 
     def __init__(self, event: "LambdaEvent[Any]", convert: "Callable[[Any], Any] | None") -> None:
         raw = event.event
-        names = ("RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId")
+        names = ("ResponseURL", "StackId", "RequestId", "LogicalResourceId")
         if not isinstance(raw, dict) or not all(isinstance(raw.get(name), str) for name in names):
             raise UnmarshalError(
                 f"Unable to unmarshal input: the event is no custom resource request: {', '.join(names)} are needed"
             )
         self.raw: dict[str, Any] = raw
-        self.request_type: str = raw["RequestType"]
+        self.request_type: str = raw["RequestType"] if isinstance(raw.get("RequestType"), str) else ""
         self.stack_id: str = raw["StackId"]
         self.request_id: str = raw["RequestId"]
         self.logical_id: str = raw["LogicalResourceId"]
@@ -110,6 +112,8 @@ class ResourceRequest(Generic[Properties]):
         self.ctx: Context = event.ctx
         self._convert = convert
         self._decoded: dict[str, Any] = {}
+        # create() has returned: there is something to delete, whatever it is called.
+        self._is_made = False
         # The response object, once it is known.
         self._answer: dict[str, Any] | None = None
 
@@ -123,7 +127,10 @@ class ResourceRequest(Generic[Properties]):
 
     def _get(self, name: str) -> "Any":
         if name not in self._decoded:
-            value = {k: v for k, v in (self.raw.get(name) or {}).items() if k not in OWN_PROPERTIES}
+            given = self.raw.get(name) or {}
+            if not isinstance(given, dict):
+                raise UnmarshalError(f"Unable to unmarshal input: {name} is {type(given).__name__}, not an object")
+            value = {k: v for k, v in given.items() if k not in OWN_PROPERTIES}
             self._decoded[name] = value if self._convert is None else self._convert(value)
         return self._decoded[name]
 
@@ -144,6 +151,9 @@ class _NoSetup:
         self.region = region
 
 
+_UNSET = object()
+
+
 class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Properties]):
     """Answers CloudFormation: subclass it as `class MyResource(CustomResourceRunner[Shared, Properties])`.
 
@@ -160,6 +170,7 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
     """
 
     timeout_margin_ms = 2000
+    outlives_exits = True
 
     def __init__(self) -> None:
         types = subscript(type(self), CustomResourceRunner)
@@ -179,7 +190,7 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         # A failed setup() would be an init error, of which CloudFormation never hears.
         self._setup = self.setup
         self.setup = self._try_setup  # type: ignore[method-assign]
-        self._shared: Any = None
+        self._shared: Any = _UNSET
 
     def create(
         self, shared: "Shared", request: "ResourceRequest[Properties]"
@@ -238,27 +249,31 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
                 if _is_awaitable(value):
                     return self._finish(request, value)
                 request._answer = _success(request, value)
-            except (InvocationTimeout, MemoryExhausted):
+            except MemoryExhausted:
                 raise
             except Exception as exc:
                 request._answer = _failure(request, exc)
             return _deliver(request)
-        except (InvocationTimeout, MemoryExhausted, SystemExit) as exc:
+        except DeliveryError:
+            raise
+        except BaseException as exc:
             return _last_word(request, exc)
 
     async def _finish(self, request: "ResourceRequest[Any]", value: "Awaitable[Any]") -> "dict[str, Any]":
         """The rest of run() when the user's method is asynchronous."""
-        from asyncio import CancelledError
-
         try:
             try:
                 request._answer = _success(request, await value)
-            except (InvocationTimeout, MemoryExhausted):
+            except MemoryExhausted:
                 raise
             except Exception as exc:
                 request._answer = _failure(request, exc)
             return _deliver(request)
-        except (CancelledError, InvocationTimeout, MemoryExhausted, SystemExit) as exc:
+        except DeliveryError:
+            raise
+        except BaseException as exc:
+            if type(exc).__name__ == "CancelledError" and _must_end():
+                exc = InvocationTimeout("The handler was cancelled: the function's time is nearly over")
             return _last_word(request, exc)
 
     def _begin(self, shared: "Any", request: "ResourceRequest[Any]") -> "Any":
@@ -266,16 +281,16 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         if request.request_type == "Delete" and str(request.physical_id).startswith(NOT_CREATED):
             return None  # it never was there
         if isinstance(shared, _NoSetup):
-            if self._shared is None:
-                self._shared = self._setup(shared.region)
-                if _is_awaitable(self._shared):
-                    return self._begin_later(request)
+            if self._shared is _UNSET:
+                made: Any = self._setup(shared.region)
+                if _is_awaitable(made):
+                    return self._begin_later(request, made)
+                self._shared = made
             shared = self._shared
         return self._method(request)(shared, request)
 
-    async def _begin_later(self, request: "ResourceRequest[Any]") -> "Any":
-        waiting, self._shared = self._shared, None
-        self._shared = await waiting
+    async def _begin_later(self, request: "ResourceRequest[Any]", made: "Awaitable[Any]") -> "Any":
+        self._shared = await made
         value = self._method(request)(self._shared, request)
         return await value if _is_awaitable(value) else value
 
@@ -293,21 +308,51 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         try:
             value: Any = self._setup(region)
             return self._await_setup(region, value) if _is_awaitable(value) else value
-        except Exception as exc:
+        except BaseException as exc:
             return _setup_failed(region, exc)
 
     async def _await_setup(self, region: "str | None", value: "Awaitable[Any]") -> "Any":
         try:
             return await value
-        except Exception as exc:
+        except BaseException as exc:
+            if _must_end():
+                raise
             return _setup_failed(region, exc)
 
 
-def _setup_failed(region: "str | None", exc: Exception) -> _NoSetup:
+def stand_in(cause: BaseException) -> "type[CustomResourceRunner[Any, Any]]":
+    """The class that tells CloudFormation why there is none.
+
+    Args:
+        cause: why the module cannot be imported, or the user's class not be made.
+    """
+
+    class StandIn(CustomResourceRunner[None, dict[str, object]]):
+        def setup(self, region: "str | None") -> None:
+            raise cause
+
+        def run(self, shared: None, event: "LambdaEvent[Any]") -> "Any":
+            try:
+                return super().run(shared, event)
+            except UnmarshalError:
+                raise cause from None  # another kind of event: for its caller, too, this is what went wrong
+
+    return StandIn
+
+
+def _setup_failed(region: "str | None", exc: BaseException) -> _NoSetup:
     from fastlambda.errors import ErrorReport
 
     ErrorReport(exc, "").log()
     return _NoSetup(region)
+
+
+def _must_end() -> bool:
+    """Whether the task under way has been cancelled itself, and not only what it waits for."""
+    from asyncio import current_task
+
+    task = current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_awaitable(value: object) -> bool:
@@ -329,42 +374,74 @@ def _base(request: "ResourceRequest[Any]", status: str, physical_id: str) -> "di
 
 def _success(request: "ResourceRequest[Any]", value: object) -> "dict[str, Any]":
     """The answer to a request that went well, if what the user returned can be told."""
+    request._is_made = request.request_type == "Create"
     if value is None or request.request_type == "Delete":
         value = Resource()
-    elif isinstance(value, str):
+    elif isinstance(value, (str, int)) and not isinstance(value, bool):
         value = Resource(value)
     elif not isinstance(value, Resource):
         raise TypeError(f"{request.request_type} returned {type(value).__name__}; Resource, str or None are expected")
     present = request.raw.get("PhysicalResourceId")
-    physical_id = value.physical_id
+    told: Any = value.physical_id
     if request.request_type == "Create":
-        physical_id = physical_id or request.physical_id or request.default_id
+        physical_id = _id_of(told) or _id_of(request.physical_id) or request.default_id
         # From here on there is something that a failure must not forget.
-        if len(physical_id.encode()) > MAX_PHYSICAL_ID:
-            raise ValueError(
-                f"the physical id has {len(physical_id.encode())} bytes, and {MAX_PHYSICAL_ID} are allowed; "
-                "the resource it names is left behind"
-            )
         request.physical_id = physical_id
-    elif request.request_type == "Update" and physical_id is not None and physical_id != present:
+    elif request.request_type == "Update" and told is not None and (physical_id := _id_of(told)) != present:
         if not value.replaces:
             raise ValueError(
                 "update() returned another physical id, upon which CloudFormation would delete the resource; "
                 "if that is wanted, return Resource(..., replaces=True)"
             )
-        if not physical_id or len(physical_id.encode()) > MAX_PHYSICAL_ID:
-            raise ValueError(f"a physical id has 1 to {MAX_PHYSICAL_ID} bytes, this one {len(physical_id.encode())}")
+        if not physical_id:
+            raise ValueError(f"a physical id has 1 to {MAX_PHYSICAL_ID} bytes, this one 0")
     else:
         physical_id = present or request.default_id
     answer = _base(request, "SUCCESS", physical_id)
     if value.no_echo:
         answer["NoEcho"] = True
     if value.data:
+        if not hasattr(value.data, "keys"):
+            raise TypeError(f"Data is an object of names and values, not {type(value.data).__name__}")
         answer["Data"] = dict(value.data)
-    size = len(_encode(answer))
+    try:
+        size = len(_encode(answer))
+    except (TypeError, ValueError) as exc:
+        raise type(exc)(f"Data cannot be told in JSON: {exc}") from None
     if size > MAX_BODY:
         raise ValueError(f"the answer has {size} bytes with its Data, and CloudFormation takes {MAX_BODY}")
     return answer
+
+
+def _id_of(value: object) -> str:
+    """A physical id as text; "" when there is none.
+
+    Raises:
+        TypeError: it is neither text nor a number.
+        ValueError: CloudFormation has no such ids.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise TypeError(f"a physical id is text or a number, not {type(value).__name__}")
+    text = str(value)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a physical id cannot have half of a surrogate pair in it") from None
+    if size > MAX_PHYSICAL_ID:
+        raise ValueError(f"a physical id has 1 to {MAX_PHYSICAL_ID} bytes, this one {size}")
+    return text
+
+
+def _id_so_far(request: "ResourceRequest[Any]") -> str:
+    """What a create that failed is to be deleted by."""
+    try:
+        if text := _id_of(request.physical_id):
+            return text
+    except (TypeError, ValueError):
+        return request.default_id  # something was made, which cannot be named
+    return request.default_id if request._is_made else NOT_CREATED + request.default_id
 
 
 def _failure(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, Any]":
@@ -373,12 +450,7 @@ def _failure(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, 
 
     report = ErrorReport(exc, request.ctx.aws_request_id)
     report.log()
-    physical_id = request.raw.get("PhysicalResourceId")
-    if not physical_id:
-        physical_id = request.physical_id or (NOT_CREATED + request.default_id)
-        if len(physical_id.encode()) > MAX_PHYSICAL_ID:
-            physical_id = NOT_CREATED + request.default_id
-    answer = _base(request, "FAILED", physical_id)
+    answer = _base(request, "FAILED", request.raw.get("PhysicalResourceId") or _id_so_far(request))
     reason = f"{report.error_type}: {report.message}"
     where = f" (log stream {request.ctx.log_stream_name})" if request.ctx.log_stream_name else ""
     answer["Reason"] = reason + where
@@ -391,14 +463,14 @@ def _failure(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, 
 def _encode(answer: "dict[str, Any]") -> bytes:
     from json import dumps
 
-    return dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    # In JSON half of a surrogate pair can only be escaped, and "backslashreplace" writes just that.
+    text = dumps(answer, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _last_word(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, Any]":
     """After an interruption: what was decided before it stands, and the guard does not interrupt a second time."""
     if request._answer is None:
-        if type(exc).__name__ == "CancelledError":
-            exc = InvocationTimeout("The handler was cancelled: the function's time is nearly over")
         request._answer = _failure(request, exc)
         if isinstance(exc, MemoryExhausted):
             from traceback import clear_frames

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-    from typing import Any, Generic, TypeVar, overload
+    from typing import Any, Generic, NoReturn, TypeVar, overload
 
     Shared = TypeVar("Shared")
     Event = TypeVar("Event")
@@ -74,6 +74,8 @@ class Runner(Generic[Shared, Event, Return]):
     """
 
     timeout_margin_ms: int = 0
+    # Whether what awaits a task that has called sys.exit() is told of it, before the process ends.
+    outlives_exits = False
 
     # Any, so that both `region: str`, which it is in Lambda, and `region: str | None` override it for type checkers.
     def setup(self, region: "Any") -> "Shared | Awaitable[Shared]":
@@ -148,6 +150,7 @@ class Loop:
 
     def __init__(self, runtime: "Runtime | None" = None) -> None:
         self.loop: AbstractEventLoop | None = None
+        self.outlives_exits = False  # see Runner
         self.runtime = runtime  # whose guard interrupts the task of the invocation under way
 
     def wait(self, value: "Any") -> "Any":
@@ -159,9 +162,16 @@ class Loop:
 
             self.loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self.loop)
-        task = self.loop.create_task(_await(value))
+        # A coroutine as it is: a GeneratorExit out of what it awaits would close it, if it were awaited itself.
+        task = self.loop.create_task(value if hasattr(type(value), "cr_await") else _await(value))
         if self.runtime is not None:
             self.runtime.task = task
+        try:
+            return self.loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt):
+            # Raised in a task of the user's own, it leaves the loop before the one that awaits it hears of it.
+            if task.done() or not self.outlives_exits:
+                raise
         return self.loop.run_until_complete(task)
 
     def close(self) -> None:
@@ -190,6 +200,7 @@ class Host(Loop):
             raise UsageError(f"a subclass of fastlambda.Runner is needed, not {runner_class!r}")
         super().__init__()
         self.runner = runner_class()
+        self.outlives_exits = self.runner.outlives_exits
         self.region = region
         self.shared: Any = None
         self.decode, self.encode = _codecs(runner_class)
@@ -306,11 +317,54 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
     try:
         host = Host(runner_class, config.region)
     except BaseException as exc:
-        from fastlambda.errors import fail_init
-
-        fail_init(runtime.channel, exc)
+        _fail_start(runtime, exc, runner_class)
     host.attach(runtime)
     return host, runtime
+
+
+def _fail_start(runtime: Runtime, exc: BaseException, what: object) -> "NoReturn":
+    """Reports that a Runner cannot be made, and ends the process.
+
+    CloudFormation would wait an hour for a custom resource of which it hears nothing: its first request is answered.
+
+    Args:
+        runtime: that was to serve it.
+        exc: why.
+        what: its class, or the name of the module that was to have it.
+
+    Raises:
+        SystemExit: always.
+    """
+    if runtime.config.initialization_type in (None, "on-demand") and _is_custom_resource(what):
+        from fastlambda.custom_resource import stand_in
+
+        host = Host(stand_in(exc), runtime.config.region)
+        host.attach(runtime)
+        host.setup()
+        runtime.serve(1)
+        raise SystemExit(1)
+    from fastlambda.errors import fail_init
+
+    fail_init(runtime.channel, exc)
+
+
+def _is_custom_resource(what: object) -> bool:
+    """Whether a class is one, or a module is about them; one that could not be imported may not have come that far."""
+    name = "fastlambda.custom_resource"
+    if isinstance(what, type):
+        return any(cls.__module__ == name for cls in what.__mro__)
+    from sys import modules
+
+    if name in modules:
+        return True
+    try:
+        from importlib.util import find_spec
+
+        spec = find_spec(str(what))
+        with open(spec.origin, "rb") as file:  # type: ignore[union-attr, arg-type]
+            return name.encode() in file.read()
+    except Exception:  # a parent package that fails as well, no file: not known to be one
+        return False
 
 
 def _set_up(host: Host, runtime: Runtime) -> None:
@@ -338,10 +392,9 @@ def runtime_for_target(target: str, config: Config) -> Runtime:
         host.attach(runtime)
         host.setup()
     except BaseException as exc:
-        from fastlambda.errors import fail_init
         from fastlambda.handler import runner_fault
 
-        fail_init(runtime.channel, runner_fault(target, exc))
+        _fail_start(runtime, runner_fault(target, exc), module_name)
     return runtime
 
 

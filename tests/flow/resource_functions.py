@@ -1,19 +1,27 @@
 """Custom resources that tests start in processes of their own."""
 
+import asyncio
+import builtins
 import os
 import sys
 import time
 
 from fastlambda.custom_resource import CustomResourceRunner, Resource, ResourceRequest
 
-if os.environ.get("FAIL") == "import":
-    raise ImportError("as asked")
+
+def fail(phase: str) -> None:
+    """Raises what FAIL says for this phase: `phase=ExceptionName`."""
+    wanted, _, name = os.environ.get("FAIL", "").partition("=")
+    if wanted == phase:
+        raise {**vars(builtins), "CancelledError": asyncio.CancelledError}[name]("as asked")
+
+
+fail("import")
 
 
 class Thing(CustomResourceRunner[str, dict[str, str]]):
     def setup(self, region: str | None) -> str:
-        if os.environ.get("FAIL") == "setup":
-            raise ConnectionError("no database")
+        fail("setup")
         return "shared"
 
     def create(self, shared: str, request: ResourceRequest[dict[str, str]]) -> Resource:
@@ -35,7 +43,11 @@ class Thing(CustomResourceRunner[str, dict[str, str]]):
 class AsyncThing(Thing):
     async def create(self, shared: str, request: ResourceRequest[dict[str, str]]) -> Resource:  # type: ignore[override]
         if request.properties.get("Do") == "hang":
-            import asyncio
-
             await asyncio.sleep(60)
         return super().create(shared, request)
+
+
+class Unmade(Thing):
+    def __init__(self) -> None:
+        fail("construct")
+        super().__init__()

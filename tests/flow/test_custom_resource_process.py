@@ -11,6 +11,7 @@ import pytest
 from examples import token_resource
 from function_process import FunctionProcess
 from response_url import DRIP, ResponseUrl, request
+from support import PATIENCE
 
 from fastlambda import exec_test
 
@@ -40,11 +41,70 @@ def test_each_request_is_answered_and_the_process_lives_on(runner: str, tmp_path
 
 def test_a_setup_that_fails_is_told_to_cloudformation(tmp_path: Path) -> None:
     with (
-        FunctionProcess("resource_functions:Thing", tmp_path / "log", {"FAIL": "setup"}) as function,
+        FunctionProcess("resource_functions:Thing", tmp_path / "log", {"FAIL": "setup=ConnectionError"}) as function,
         ResponseUrl() as there,
     ):
         assert function.invoke(event(there)).ok
-        assert there.answer["Reason"] == "ConnectionError: no database"
+        assert there.answer["Reason"] == "ConnectionError: as asked"
+
+
+EXITS = ["ImportError", "KeyError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledError", "MemoryError"]
+
+
+@pytest.mark.parametrize("name", EXITS)
+@pytest.mark.parametrize(("runner", "phase"), [("Thing", "import"), ("Unmade", "construct"), ("Thing", "setup")])
+def test_a_function_that_cannot_start_tells_cloudformation_why(
+    runner: str, phase: str, name: str, tmp_path: Path
+) -> None:
+    with (
+        FunctionProcess(f"resource_functions:{runner}", tmp_path / "log", {"FAIL": f"{phase}={name}"}) as function,
+        ResponseUrl() as there,
+    ):
+        assert function.invoke(event(there)).ok
+        assert there.answer["Status"] == "FAILED"
+        assert there.answer["PhysicalResourceId"].startswith("fastlambda:not-created:")
+        assert there.answer["Reason"].startswith(f"{name}: ")
+        assert "as asked" in there.answer["Reason"]
+        assert len(there.puts) == 1
+        if phase != "setup":
+            assert function.process.wait(PATIENCE) == 1, "the next request is another process's, which may start"
+        assert f"[ERROR] {name}: " in function.log
+
+
+BROKEN = {
+    "syntax": ("from fastlambda.custom_resource import CustomResourceRunner\nclass Thing(\n", "SyntaxError: "),
+    "missing module": ("import nowhere\nimport fastlambda.custom_resource\n", "ModuleNotFoundError: No module named"),
+    "no such class": ("import fastlambda.custom_resource\n", "Runtime.HandlerNotFound: Runner 'Thing' missing"),
+    "a type that nothing decodes": (
+        "from fastlambda.custom_resource import CustomResourceRunner as C\nclass Thing(C[None, open]):\n    pass\n",
+        "UsageError: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_module_that_is_broken_tells_cloudformation_why(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "broken_resource.py").write_text(text)
+    env = {"PYTHONPATH": str(tmp_path)}
+    with FunctionProcess("broken_resource:Thing", tmp_path / "log", env) as function, ResponseUrl() as there:
+        assert function.invoke(event(there)).ok
+        assert there.answer["Status"] == "FAILED"
+        assert there.answer["Reason"].startswith(reason)
+        assert len(there.puts) == 1
+
+
+def test_another_kind_of_event_is_told_the_same_reason(tmp_path: Path) -> None:
+    with FunctionProcess("resource_functions:Thing", tmp_path / "log", {"FAIL": "import=KeyError"}) as function:
+        result = function.invoke({"Records": []})
+        assert (result.error["errorType"], result.error["errorMessage"]) == ("KeyError", "'as asked'")
+
+
+@pytest.mark.parametrize("kind", ["provisioned-concurrency", "snap-start"])
+def test_where_no_request_is_waiting_it_is_an_init_error(kind: str, tmp_path: Path) -> None:
+    env = {"FAIL": "import=KeyError", "AWS_LAMBDA_INITIALIZATION_TYPE": kind}
+    with FunctionProcess("resource_functions:Thing", tmp_path / "log", env) as function, ResponseUrl() as there:
+        assert not function.invoke(event(there)).ok
+        assert there.puts == []
 
 
 def test_an_answer_that_is_not_taken_fails_the_invocation_before_its_deadline(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,12 @@ class Properties:
     Encrypted: bool = False
     Tags: list[str] = dataclasses.field(default_factory=list)
 
+
+CIRCLE: dict[str, Any] = {}
+CIRCLE["a"] = CIRCLE
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
 
 Method = Callable[[Any, ResourceRequest[Any]], Any]
 
@@ -79,6 +86,13 @@ def test_no_echo_is_passed_on() -> None:
     assert "NoEcho" not in answer_to(lambda shared, request: Resource("i"))
 
 
+def test_half_of_a_surrogate_pair_in_data_stays_what_it_is() -> None:
+    with ResponseUrl() as there:
+        exec_test(runner(lambda s, r: Resource("i", {"a\udc00": "\ud800 日"})), {"invocations": [request(there.url)]})
+        ((_, _, body),) = there.puts
+    assert json.loads(body.decode())["Data"] == {"a\udc00": "\ud800 日"}
+
+
 def test_properties_are_decoded_from_text() -> None:
     seen: list[Any] = []
 
@@ -100,6 +114,9 @@ PHYSICAL_IDS = {
     "create: given as text": ("Create", "id-1", "id-1"),
     "create: given": ("Create", Resource("id-1"), "id-1"),
     "create: made": ("Create", None, "shop-Thing-5478764d-b2a6-4dd8-9d0f-1f2e3d4c5b6a"),
+    "create: a number": ("Create", Resource(12345), "12345"),  # type: ignore[arg-type]
+    "create: a number alone": ("Create", 12345, "12345"),
+    "create: nothing, as text": ("Create", "", "shop-Thing-5478764d-b2a6-4dd8-9d0f-1f2e3d4c5b6a"),
     "update: kept": ("Update", None, "thing-1"),
     "update: kept with data": ("Update", Resource(data={"a": 1}), "thing-1"),
     "update: the same": ("Update", "thing-1", "thing-1"),
@@ -129,31 +146,76 @@ def raising_later(exc: BaseException) -> Method:
     return method
 
 
-def created_and_failed(shared: Any, request: ResourceRequest[Any]) -> None:
-    request.physical_id = "half-made"
-    raise ValueError("after the first half")
+def created_and_failed(physical_id: Any) -> Method:
+    def method(shared: Any, request: ResourceRequest[Any]) -> None:
+        request.physical_id = physical_id
+        raise ValueError("after the first half")
+
+    return method
 
 
-NOT_MADE = f"{NOT_CREATED}shop-Thing-5478764d-b2a6-4dd8-9d0f-1f2e3d4c5b6a"
+async def waiting_for_what_is_cancelled(shared: Any, request: ResourceRequest[Any]) -> None:
+    waiting = asyncio.ensure_future(asyncio.sleep(3600))
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    await waiting
+
+
+async def cancelled(shared: Any, request: ResourceRequest[Any]) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(3600)
+
+
+MADE = "shop-Thing-5478764d-b2a6-4dd8-9d0f-1f2e3d4c5b6a"
+NOT_MADE = NOT_CREATED + MADE
 FAILURES: dict[str, tuple[str, Method, dict[str, Any], str, str]] = {
     "an exception in create": ("Create", raising(ValueError("no quota")), {}, NOT_MADE, "ValueError: no quota"),
     "an exception in an asynchronous create": ("Create", raising_later(OSError("x")), {}, NOT_MADE, "OSError: x"),
     "an exception in update": ("Update", raising(ValueError("x")), {}, "thing-1", "ValueError: x"),
     "an exception in delete": ("Delete", raising(ValueError("x")), {}, "thing-1", "ValueError: x"),
-    "a create that had made something": ("Create", created_and_failed, {}, "half-made", "after the first half"),
+    "a create that had made something": ("Create", created_and_failed("half"), {}, "half", "after the first half"),
     "sys.exit()": ("Create", raising(SystemExit(3)), {}, NOT_MADE, "SystemExit: 3"),
     "sys.exit() later": ("Create", raising_later(SystemExit(3)), {}, NOT_MADE, "SystemExit: 3"),
     "time": ("Update", raising(InvocationTimeout("late")), {}, "thing-1", "Runtime.InvocationTimeout: late"),
     "time, later": ("Update", raising_later(InvocationTimeout("late")), {}, "thing-1", "InvocationTimeout: late"),
     "memory": ("Create", raising(MemoryExhausted("full")), {}, NOT_MADE, "Runtime.MemoryExhausted: full"),
-    "a cancelled task": ("Create", raising_later(asyncio.CancelledError()), {}, NOT_MADE, "time is nearly over"),
+    "what it waits for is cancelled": ("Create", waiting_for_what_is_cancelled, {}, NOT_MADE, "CancelledError: "),
+    "a cancelled task": ("Create", cancelled, {}, NOT_MADE, "time is nearly over"),
     "another id without intent": ("Update", lambda s, r: "thing-2", {}, "thing-1", "replaces=True"),
     "an empty id": ("Update", lambda s, r: Resource("", replaces=True), {}, "thing-1", "1 to 1024 bytes, this one 0"),
-    "a long id": ("Create", lambda s, r: "é" * 513, {}, NOT_MADE, "1026 bytes, and 1024 are allowed"),
+    "a long id": ("Create", lambda s, r: "é" * 513, {}, MADE, "1 to 1024 bytes, this one 1026"),
+    "an id with half of a pair": ("Create", lambda s, r: "\ud800", {}, MADE, "half of a surrogate pair"),
+    "an id that is no text": ("Create", lambda s, r: Resource(b"i"), {}, MADE, "text or a number, not bytes"),
+    "an id that is a bool": ("Create", lambda s, r: Resource(True), {}, MADE, "text or a number, not bool"),
+    "an id that is an object": ("Update", lambda s, r: Resource(object()), {}, "thing-1", "or a number, not object"),
+    "an id that was set, and is no text": ("Create", created_and_failed(b"x"), {}, MADE, "after the first half"),
+    "an id that was set, and is long": ("Create", created_and_failed("x" * 1025), {}, MADE, "after the first half"),
+    "an id that was set, and is a number": ("Create", created_and_failed(7), {}, "7", "after the first half"),
     "a long new id": ("Update", lambda s, r: Resource("x" * 1025, replaces=True), {}, "thing-1", "this one 1025"),
     "much data": ("Create", lambda s, r: Resource("i", {"a": "x" * 4096}), {}, "i", "CloudFormation takes 4096"),
     "data that is not JSON": ("Create", lambda s, r: Resource("i", {"a": object()}), {}, "i", "not JSON serializable"),
-    "a wrong result": ("Create", lambda s, r: {"id": 1}, {}, NOT_MADE, "returned dict; Resource, str or None"),
+    "data with NaN": ("Create", lambda s, r: Resource("i", {"a": [math.nan]}), {}, "i", "cannot be told in JSON"),
+    "data with Infinity": ("Update", lambda s, r: Resource(None, {"a": math.inf}), {}, "thing-1", "told in JSON"),
+    "data with a key that is NaN": ("Create", lambda s, r: Resource("i", {math.nan: 1}), {}, "i", "told in JSON"),
+    "data that is in itself": ("Create", lambda s, r: Resource("i", CIRCLE), {}, "i", "Circular reference"),
+    "data that is deep": ("Create", lambda s, r: Resource("i", {"a": DEEP}), {}, "i", "RecursionError"),
+    "data that is no object": ("Create", lambda s, r: Resource("i", [1]), {}, "i", "names and values, not list"),
+    "a wrong result": ("Create", lambda s, r: {"id": 1}, {}, MADE, "returned dict; Resource, str or None"),
+    "properties that are no object": (
+        "Create",
+        lambda s, r: None,
+        {"ResourceProperties": ["a"]},
+        NOT_MADE,
+        "ResourceProperties is list, not an object",
+    ),
+    "a request type that is no text": (
+        "Create",
+        lambda s, r: None,
+        {"RequestType": 5},
+        NOT_MADE,
+        "unknown RequestType",
+    ),
     "wrong properties": (
         "Create",
         lambda s, r: None,
