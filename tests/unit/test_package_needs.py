@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -380,3 +381,46 @@ def test_a_build_without_a_compiler_says_what_to_install(tmp_path):
     said = done.stderr.splitlines()
     assert "fastlambda: cannot be built here: no C compiler: 'no-such-compiler' is not on PATH." in said
     assert any("apt-get install gcc" in line for line in said) and "Traceback" not in done.stderr
+
+
+# ---- hashes, and the developer's own settings ------------------------------------------------------------------------
+
+
+def pinned(wheel: Path) -> str:
+    name, version, *_ = wheel.name.split("-")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def test_requirements_with_hashes_go_together_with_the_runtime(source, wheels):
+    runtime_wheels(wheels)
+    make_wheel(wheels, "orjson", "3.11.4")
+    lines = [pinned(make_wheel(wheels, "needed")), pinned(wheels / "h11-0.16.0-py3-none-any.whl")]
+    (source / "requirements.txt").write_text("".join(lines))
+    assert package(source, wheels, "--with-runtime") == 0
+    kept = {"fastlambda.py", "h11.py", "orjson.py", "needed.py"}
+    assert held(source) == {"app.py", "requirements.txt", "fastlambda-wrapper", *kept}
+
+
+def test_requirements_with_hashes_that_contradict_the_runtime_are_refused(source, wheels, capsys):
+    runtime_wheels(wheels)
+    make_wheel(wheels, "orjson", "3.11.4")
+    (source / "requirements.txt").write_text(pinned(make_wheel(wheels, "h11", "0.14.0")))
+    assert package(source, wheels, "--with-runtime") == 1
+    assert "another h11 than fastlambda: 0.14.0 and 0.16.0" in capsys.readouterr().err
+
+
+def test_a_wrong_hash_is_refused(source, wheels, capsys):
+    line = pinned(make_wheel(wheels, "needed"))
+    make_wheel(wheels, "needed", files={"needed.py": b"other\n"})
+    (source / "requirements.txt").write_text(line)
+    assert package(source, wheels) == 1
+    assert "HASHES" in capsys.readouterr().err
+
+
+def test_pip_s_own_settings_of_the_developer_do_not_get_in_the_way(source, wheels, monkeypatch):
+    make_wheel(wheels, "needed")
+    (source / "requirements.txt").write_text("needed\n")
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PIP_COMPILE", "1")
+    assert package(source, wheels) == 0
+    assert "needed.py" in held(source)

@@ -57,17 +57,37 @@ def install(into: Path, target: Target, sources: Sources, packages: list[str]) -
     Raises:
         PackagingError: pip could not.
     """
-    wanted = [*packages, *(word for file in sources.requirements for word in ("-r", file))]
-    if not wanted:
-        return []
-    _run_pip(into, target, sources, wanted)
+    files = [word for file in sources.requirements for word in ("-r", file)]
+    if packages and any(_has_hashes(file) for file in sources.requirements):
+        # pip wants hashes of all or of none.
+        _run_pip(into, target, sources, files)
+        _run_pip(into, target, sources, packages)
+        _refuse_two_versions(into)
+    elif packages or files:
+        _run_pip(into, target, sources, [*packages, *files])
     return _leave_out(into)
+
+
+def _has_hashes(file: str) -> bool:
+    return os.path.isfile(file) and "--hash" in Path(file).read_text("utf-8", "replace")
+
+
+def _refuse_two_versions(root: Path) -> None:
+    """After two runs of pip, of which the second leaves alone what the first has put there."""
+    versions: dict[str, str] = {}
+    for path in sorted(root.glob("*.dist-info")):
+        name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
+        other = versions.setdefault(name, version)
+        if other != version:
+            raise PackagingError(
+                f"the requirements, which have hashes, bring another {name} than fastlambda: {other} and {version}"
+            )
 
 
 def _run_pip(into: Path, target: Target, sources: Sources, wanted: list[str]) -> None:
     pip = [sys.executable, "-P", str(Path(__file__).with_name("pip_for_target.py")), json.dumps(target.markers())]
-    pip += ["--disable-pip-version-check", "--no-input", "install", "-q", "--no-compile", "--only-binary=:all:"]
-    pip += ["--implementation=cp", f"--python-version={target.full_version}", f"--target={into}"]
+    pip += ["--disable-pip-version-check", "--no-input", "install", "-q", "--no-user", "--no-compile"]
+    pip += ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.full_version}", f"--target={into}"]
     pip += [f"--platform={tag}" for tag in target.platform_tags()]
     pip += [word for place in sources.find_links for word in ("--find-links", place)]
     if sources.no_index:
