@@ -60,10 +60,10 @@ MAX_WHEEL = 165_000
 MAX_LOCAL_WHEEL = 65_000
 # What each of the two distributions may hold: they share the folder fastlambda/ and no file in it.
 BELONGS = re.compile(
-    r"fastlambda/(?!local/|packaging/)(.+\.pyi?|py\.typed|_core\.abi3\.so)|fastlambda-[^/]+\.dist-info/.+"
+    r"fastlambda/(?!local/|packaging/|testing/)(.+\.pyi?|py\.typed|_core\.abi3\.so)|fastlambda-[^/]+\.dist-info/.+"
 )
 BELONGS_LOCAL = re.compile(
-    r"fastlambda/(local/.+\.py|packaging/([a-z_]+\.py|[a-z-]+\.sh))|fastlambda_local-[^/]+\.dist-info/.+"
+    r"fastlambda/((local|testing)/.+\.py|packaging/([a-z_]+\.py|[a-z-]+\.sh))|fastlambda_local-[^/]+\.dist-info/.+"
 )
 NEEDED = ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE")
 NEEDED_LOCAL = (
@@ -187,7 +187,7 @@ def build_local_sdist(out: Path, work: Path) -> Path:
         if path.is_file():
             shutil.copy(path, work)
     package = work / "src/fastlambda"
-    for room in ("local", "packaging"):
+    for room in ("local", "packaging", "testing"):
         shutil.copytree(ROOT / "src/fastlambda" / room, package / room, ignore=STRAYS)
     shutil.copy(ROOT / "src/fastlambda/_version.py", package)
     return pack_sdist("fastlambda_local", out, work)

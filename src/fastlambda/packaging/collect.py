@@ -20,7 +20,8 @@ from fastlambda.packaging.report import named
 from fastlambda.packaging.target import Target
 
 # The developer's rooms, which come along when the requirements name fastlambda[local], and the typed faces.
-_TOOLS = ("fastlambda/local/", "fastlambda/packaging/", "fastlambda_local-", "fastlambda/_command.py")
+_ROOMS = ("fastlambda/local/", "fastlambda/packaging/", "fastlambda/testing/")
+_TOOLS = (*_ROOMS, "fastlambda_local-", "fastlambda/_command.py")
 # What pip notes about where a package came from: other bytes on other machines.
 _NOTES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
