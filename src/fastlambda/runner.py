@@ -293,12 +293,17 @@ def subscript(cls: type, origin: type) -> "tuple[Any, ...]":
 def _codecs(runner_class: type) -> "tuple[Callable[[bytes], Any] | None, Callable[[Any], bytes | Stream] | None]":
     """Decoder and encoder for the declared Event and Return; None: plain JSON."""
     args = subscript(runner_class, Runner)
-    if len(args) != 3 or (args[1] in PLAIN and args[2] in PLAIN):
+    if len(args) != 3:
         return None, None
-    if _is_stream(args[2]) and args[1] in PLAIN:
-        from fastlambda.streams import as_stream
+    event_type, return_type = args[1:]
+    decode = bytes if event_type is bytes else None
+    if decode is not None or event_type in PLAIN:
+        if return_type is bytes or return_type in PLAIN:
+            return decode, None
+        if _is_stream(return_type):
+            from fastlambda.streams import as_stream
 
-        return None, as_stream
+            return decode, as_stream
     from fastlambda import typed
 
     _, event_type, return_type = typed.runner_types(runner_class)

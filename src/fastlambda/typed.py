@@ -1,7 +1,8 @@
 """Events decoded into declared types, and results encoded from them, by msgspec or pydantic.
 
 Owns the choice of the library, what a Runner class declares, and the words of a wrong event.
-Promises: a library is imported only for a type that needs it; plain JSON types need none.
+Promises: a library is imported only for a type that needs it; plain JSON types need none, and typing is imported only
+for a type that is given as text.
 Must not know: sockets, the loop.  Loaded when a Runner declares anything but a plain JSON type.
 Source: the libraries' own rules; errors as in the Runtime API contract, "Errors".
 """
@@ -59,9 +60,9 @@ def type_arguments(cls: type, target: type) -> "tuple[Any, ...]":
 
 
 def _any() -> "Any":
-    from typing import Any
-
-    return Any
+    """typing.Any; object in a process without typing, where nobody can have declared it."""
+    typing: Any = sys.modules.get("typing")
+    return object if typing is None else typing.Any
 
 
 def _arguments(cls: type, args: "tuple[Any, ...]", target: type) -> "tuple[Any, ...] | None":
@@ -84,10 +85,9 @@ def _arguments(cls: type, args: "tuple[Any, ...]", target: type) -> "tuple[Any, 
 
 def _variables(cls: type, bases: "tuple[Any, ...]") -> "list[Any]":
     """The type variables of a class, in the order in which its arguments are given."""
-    from typing import Generic
-
     for base in bases:
-        if getattr(base, "__origin__", None) is Generic:
+        origin = getattr(base, "__origin__", None)
+        if getattr(origin, "__name__", "") == "Generic" and origin.__module__ in ("typing", "_typing"):
             return list(base.__args__)
     found: list[Any] = []
     for base in bases:
@@ -117,15 +117,21 @@ def _is_variable(tp: "Any") -> bool:
     return type(tp).__name__ == "TypeVar"
 
 
+def _is_resolved(tp: "Any") -> bool:
+    """Whether a type is made of classes and type variables only."""
+    if isinstance(tp, type) and not hasattr(tp, "__origin__"):
+        return True
+    args = getattr(tp, "__args__", ())
+    return tp is None or _is_variable(tp) or (bool(args) and all(map(_is_resolved, args)))
+
+
 def _resolve(tp: "Any", cls: type) -> "Any":
     """`tp` with names in text replaced by what they mean in the module of `cls`."""
+    if _is_resolved(tp):
+        return type(None) if tp is None else tp
     from types import SimpleNamespace
     from typing import get_type_hints
 
-    if isinstance(tp, type) and not hasattr(tp, "__origin__"):
-        return tp
-    if _is_variable(tp):
-        return tp
     module = sys.modules.get(cls.__module__)
     holder = SimpleNamespace(__annotations__={"type": tp})
     try:
@@ -217,8 +223,12 @@ def _library(tp: "Any") -> str:
         parts = list(_walk(tp, []))
         if any(map(_is_pydantic, parts)) and not any(map(_is_struct, parts)):
             return "pydantic"
-    if _installed("msgspec"):
+    try:
+        import msgspec  # noqa: F401
+
         return "msgspec"
+    except ModuleNotFoundError:
+        pass
     if _installed("pydantic"):
         return "pydantic"
     from fastlambda.errors import UsageError
@@ -256,7 +266,7 @@ def decoder(tp: "Any") -> "Callable[[bytes], Any] | None":
         UsageError: no library is installed for the type, or it cannot handle it.
     """
     if tp is bytes:
-        return _raw
+        return bytes
     if is_plain(tp):
         return None
     if _library(tp) == "pydantic":
@@ -308,10 +318,6 @@ def _pydantic_converter(tp: "Any") -> "Callable[[Any], Any]":
             raise _wrong(tp, _told(exc, "$")) from None
 
     return convert
-
-
-def _raw(body: bytes) -> bytes:
-    return body
 
 
 def _wrong(tp: "Any", why: str) -> BaseException:

@@ -83,7 +83,7 @@ class Probe:
             scope["method"],
             root,
             path[len(root) :],
-            scope["raw_path"].decode("ascii"),
+            (scope["raw_path"] or b"").decode("ascii"),  # None: not every adapter has it
             scope["query_string"].decode("ascii"),
             headers,
             scope["scheme"],
@@ -102,19 +102,19 @@ class Probe:
         names = {k[5:].replace("_", "-").lower(): v for k, v in environ.items() if k.startswith("HTTP_")}
         if "CONTENT_TYPE" in environ:
             names["content-type"] = environ["CONTENT_TYPE"]
-        if environ["CONTENT_LENGTH"] != "0":
+        if environ.get("CONTENT_LENGTH", "0") not in ("", "0"):
             names["content-length"] = environ["CONTENT_LENGTH"]
         seen = Seen(
             environ["REQUEST_METHOD"],
             environ["SCRIPT_NAME"],
             environ["PATH_INFO"],
-            environ["REQUEST_URI"].partition("?")[0],
+            environ.get("REQUEST_URI", "").partition("?")[0],
             environ["QUERY_STRING"],
             names,
             environ["wsgi.url_scheme"],
             environ["REMOTE_ADDR"] or None,
             int(environ.get("REMOTE_PORT", 0)),
-            (environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
+            (environ["SERVER_NAME"], int(environ["SERVER_PORT"] or 0)),
             environ["wsgi.input"].read(),
         )
         self.requests.append(seen)
