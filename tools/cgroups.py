@@ -130,6 +130,20 @@ def memory_group(limit: int) -> Group:
     )
 
 
+def memory_files(group: Group) -> dict[str, object]:
+    """Where the kernel's count of a memory group can be read, and what it takes back before it kills."""
+    usage = {1: "memory.usage_in_bytes", 2: "memory.current"}[group.version]
+    reclaimable = {
+        1: ("total_inactive_file", "total_active_file"),
+        2: ("inactive_file", "active_file", "slab_reclaimable"),
+    }[group.version]
+    return {
+        "usage": str(group.path / usage),
+        "stat": str(group.path / "memory.stat"),
+        "reclaimable": reclaimable,
+    }
+
+
 @contextlib.contextmanager
 def precedence() -> Iterator[None]:
     """Threads started inside come before other work, where that is allowed: they read the clock that is measured by."""

@@ -157,6 +157,7 @@ cdef extern from "guard.h" nogil:
         uint64_t last_ns
         uint64_t memory_limit
         uint64_t memory_margin
+        c_bool is_margin_chosen
         const char *runtime_host
         const char *runtime_port
         const char *prefix

@@ -25,7 +25,7 @@ class Config:
         guard: whether deadlines, memory and init are watched.
         timeout_margin_ms: a handler is interrupted this many milliseconds before its deadline.
         timeout_last_ms: the process is ended, and the error reported, this many milliseconds before it.
-        memory_margin_mb: a handler is interrupted this many MiB below the memory limit; -1: chosen by the limit.
+        memory_margin_mb: a handler is interrupted this many MiB below the memory limit; -1: just before it is crossed.
         init_limit_ms: Lambda's limit for init, shortly before which the stacks are dumped; 0: not watched.
     """
 

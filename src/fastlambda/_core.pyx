@@ -367,6 +367,7 @@ cdef class Runtime:
             if self.config.guard and self.config.memory_limit_in_mb:
                 number.ptr = PyUnicode_AsUTF8AndSize(self.config.memory_limit_in_mb, <Py_ssize_t *>&number.len)
                 limit = min(rapi_deadline_ms(number), <int64_t>1 << 30) << 20
+            config.is_margin_chosen = margin >= 0
             if margin < 0:
                 margin = min(max(limit // 20, <int64_t>8 << 20), <int64_t>64 << 20)
             config.margin_ns = <uint64_t>self.config.timeout_margin_ms * 1000000

@@ -481,7 +481,77 @@ static struct guard_slot *open_with_memory(void)
 
     config.memory_limit = 128 << 20;
     config.memory_margin = 8 << 20;
+    config.is_margin_chosen = true;
     return open_counting(config);
+}
+
+/* Without a margin of the user's: 1,000 MB, so that the zone in which anything happens is its last 12. */
+static struct guard_slot *open_without_a_margin(void)
+{
+    struct guard_config config = a_config();
+
+    config.memory_limit = 1000 << 20;
+    return open_counting(config);
+}
+
+static uint64_t look_at_memory(uint64_t now, uint64_t used)
+{
+    atomic_store(&fake_resident, used);
+    return guard_look(&guard, now) - now;
+}
+
+static void memory_that_lives_is_left_alone(void)
+{
+    struct guard_slot *slot = open_without_a_margin();
+    uint64_t t = guard_now_ns(), mb = 1 << 20, used, step = MS / 3;
+    int i;
+
+    arm(slot, 0, -1);
+    CHECK(look_at_memory(t, 100 * mb) > 100 * MS && !guard.has_told_memory);
+    look_at_memory(t += 1000 * MS, 994 * mb); /* one leap, which may have been the last: looked at again at once */
+    CHECK(guard.has_told_memory && n_interrupts == 0);
+    for (i = 0; i < 50; i++) /* and there it stays, looked at ever more rarely */
+        step = look_at_memory(t += step, 994 * mb);
+    CHECK(step == 4 * MS && n_interrupts == 0 && n_last_words == 0);
+    look_at_memory(t += step, 900 * mb);
+    for (used = 900 * mb; used <= 985 * mb; used += mb / 4) /* fast, and up to where it still lives */
+        look_at_memory(t += MS / 3, used);
+    CHECK(n_interrupts == 0 && n_last_words == 0 && guard_answer(slot) == GUARD_NO_REASON);
+    arm(slot, 0, -1);
+    for (i = 0; i < 50; i++) /* slowly, in the zone: 3 KB in 100 ms */
+        look_at_memory(t += 100 * MS, used += 3000);
+    CHECK(n_interrupts == 0 && n_last_words == 0 && guard_answer(slot) == GUARD_NO_REASON);
+}
+
+static void memory_that_is_about_to_be_crossed_takes_two_steps(void)
+{
+    struct guard_slot *slot = open_without_a_margin();
+    uint64_t t = guard_now_ns(), mb = 1 << 20, used, at_one = 0, at_two = 0;
+
+    arm(slot, 0, -1);
+    for (used = 900 * mb; used < 1000 * mb && !at_two; used += mb / 4) { /* 0.75 MB per ms */
+        look_at_memory(t += MS / 3, used);
+        if (n_interrupts && !at_one)
+            at_one = used;
+        if (n_last_words)
+            at_two = used;
+    }
+    CHECK(at_one >= 996 * mb && at_one < 998 * mb);
+    CHECK(at_two > 998 * mb && at_two < 1000 * mb && last_reason == GUARD_MEMORY);
+    CHECK(guard_answer(slot) == GUARD_LOST);
+
+    atomic_store(&slot->word, slot->generation << 16);
+    arm(slot, 0, -1); /* interrupted in time: what does not grow any more is given all the time to unwind */
+    n_interrupts = 0;
+    for (used = 900 * mb; used < 1000 * mb && !n_interrupts; used += mb / 4)
+        look_at_memory(t += MS / 3, used);
+    CHECK(guard_take_interrupt(slot) == GUARD_MEMORY);
+    look_at_memory(t += 1000 * MS, used);
+    CHECK(guard_report(slot) == GUARD_MEMORY && n_last_words == 1);
+    look_at_memory(t += 4 * MS, used + mb / 4);
+    CHECK(n_last_words == 1); /* rendering takes some, */
+    look_at_memory(t += MS / 3, 1000 * mb - 300000);
+    CHECK(n_last_words == 2 && guard_answer(slot) == GUARD_LOST); /* but not the rest */
 }
 
 static void memory_takes_the_same_two_steps(void)
@@ -987,6 +1057,8 @@ static const struct {
     ONE(a_stream_is_not_touched_while_a_piece_is_written),
     ONE(a_stream_stuck_in_a_write_is_cut),
     ONE(memory_takes_the_same_two_steps),
+    ONE(memory_that_lives_is_left_alone),
+    ONE(memory_that_is_about_to_be_crossed_takes_two_steps),
     ONE(memory_that_nobody_can_stop_is_reported_at_once),
     ONE(a_caught_memory_error_is_the_handlers_own_affair),
     ONE(an_idle_guard_sleeps_until_it_is_woken),

@@ -61,6 +61,7 @@ enum guard_reason {
 #define GUARD_N_SLOTS 256
 #define GUARD_NEVER UINT64_MAX
 #define GUARD_COMMON_CAP 1024
+#define GUARD_GROUP_CAP 256 /* the folder of a control group; a longer one is left alone */
 
 /* Our signals are the highest free ones from here downwards. glibc keeps the two or three lowest for itself, musl three;
  * SIGRTMAX and the two below it are what tools take first (valgrind, QEMU, debuggers), SIGRTMIN + small is what
@@ -112,6 +113,7 @@ struct guard_config {
     uint64_t last_ns;         /* step two comes this long before the deadline */
     uint64_t memory_limit;    /* bytes; 0: unknown, memory is not watched */
     uint64_t memory_margin;   /* bytes: step one comes this far below the limit, step two half as far */
+    bool is_margin_chosen;    /* else memory_margin is that of guard_memory_is_low() alone, and growth decides */
     const char *runtime_host; /* of the Runtime API; NULL: there is none, and no last word. Copied, as the next three. */
     const char *runtime_port; /* decimal */
     const char *prefix;       /* before the Runtime API's own path; NULL: none */
@@ -148,7 +150,14 @@ struct guard {
     uint64_t lateness; /* of the wake-up that led to this look; ns */
     bool is_prepared;
     uint64_t next_sample;
-    uint64_t last_resident;
+    uint64_t last_sample; /* when, and what was in use then */
+    uint64_t last_used;
+    uint64_t pause; /* between two looks near the limit */
+    bool has_told_memory;
+    bool has_looked_for_group;
+    const struct group_files *group_files; /* NULL: the process's resident size counts */
+    uint64_t group_limit;
+    char group[GUARD_GROUP_CAP]; /* its folder */
     uint64_t seen_generations;
     unsigned n_idle_ticks;
 

@@ -35,11 +35,9 @@ static inline bool is_watched(enum guard_state state)
     return state == GUARD_RUNNING || state == GUARD_STREAM_WRITING || state == GUARD_STREAM_IDLE;
 }
 
-/* guard_memory.c */
-uint64_t guard_memory_mark_one(const struct guard *g);
-uint64_t guard_memory_mark_two(const struct guard *g);
-/* Resident bytes when it is time to look at them, else 0. */
-uint64_t guard_sample_memory(struct guard *g, uint64_t now);
+/* guard_memory.c: which step what is used of the memory asks for; NONE also when it is not yet time to look. */
+enum guard_pressure { GUARD_PRESSURE_NONE, GUARD_PRESSURE_ONE, GUARD_PRESSURE_TWO };
+enum guard_pressure guard_sample_memory(struct guard *g, uint64_t now);
 
 /* guard_look.c: the thread's body. */
 void *guard_watch(void *guard);
@@ -50,5 +48,6 @@ void guard_prepare(struct guard *g);
 /* guard_report.c: step two, and the report of what hangs after the answer. */
 void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason);
 void guard_tell_stacks(struct guard *g, uint64_t left_ns);
+void guard_tell_memory(uint64_t used, uint64_t limit);
 
 #endif

@@ -81,7 +81,7 @@ static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint
 }
 
 /* Acts on one slot; returns when it wants to be looked at again. */
-static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t now, uint64_t used)
+static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t now, enum guard_pressure pressure)
 {
     uint64_t word = atomic_load(&slot->word), zero, one, two, next, since;
     enum guard_reason wanted = GUARD_NO_REASON;
@@ -104,7 +104,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
 
     if (now >= one)
         wanted = GUARD_TIMEOUT;
-    else if (used && used >= guard_memory_mark_one(g) && g->config.memory_limit)
+    else if (pressure != GUARD_PRESSURE_NONE)
         wanted = GUARD_MEMORY;
     if (!IS_OVER(word) && wanted != GUARD_NO_REASON && REASON(word) != wanted && REASON(word) != GUARD_TIMEOUT) {
         uint64_t interrupted = WORD(GENERATION(word), wanted, STATE(word));
@@ -118,8 +118,10 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     is_seen = atomic_load(&slot->taken) == TOKEN(word);
     since = now - atomic_load_explicit(&slot->interrupted_at, memory_order_relaxed);
     is_late = now >= two;
-    is_full = REASON(word) == GUARD_MEMORY && used && used >= guard_memory_mark_two(g) && g->config.runtime_host &&
-              since >= (is_seen || IS_OVER(word) ? MEMORY_UNWOUND_WITHIN : MEMORY_SEEN_WITHIN);
+    /* A margin that the user has chosen leaves time to unwind; where the limit is about to be crossed there is none. */
+    is_full = REASON(word) == GUARD_MEMORY && pressure == GUARD_PRESSURE_TWO && g->config.runtime_host &&
+              (!g->config.is_margin_chosen ||
+               since >= (is_seen || IS_OVER(word) ? MEMORY_UNWOUND_WITHIN : MEMORY_SEEN_WITHIN));
     if (is_late || is_full) {
         uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
         enum guard_state was = STATE(word);
@@ -145,7 +147,8 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
 
 uint64_t guard_look(struct guard *g, uint64_t now)
 {
-    uint64_t wake = GUARD_NEVER, generations = 0, used;
+    uint64_t wake = GUARD_NEVER, generations = 0;
+    enum guard_pressure pressure;
     int i, n = atomic_load(&g->n_slots);
     bool is_busy = false;
 
@@ -157,9 +160,9 @@ uint64_t guard_look(struct guard *g, uint64_t now)
     }
     is_busy |= generations != g->seen_generations;
     g->seen_generations = generations;
-    used = is_busy || !g->next_sample ? guard_sample_memory(g, now) : 0;
+    pressure = is_busy || !g->next_sample ? guard_sample_memory(g, now) : GUARD_PRESSURE_NONE;
     for (i = 0; i < n; i++)
-        wake = earlier(wake, look_at_slot(g, &g->slots[i], now, used));
+        wake = earlier(wake, look_at_slot(g, &g->slots[i], now, pressure));
     if (is_busy) {
         g->n_idle_ticks = 0;
         if (g->config.memory_limit)

@@ -55,7 +55,7 @@ static void put_message(const struct guard *g, const struct guard_slot *slot, en
         snprintf(to, cap,
                  "The process came to use %llu of the function's %llu MB of memory, and the handler could not be "
                  "interrupted; the process was ended",
-                 (unsigned long long)(g->last_resident >> 20), (unsigned long long)(g->config.memory_limit >> 20));
+                 (unsigned long long)(g->last_used >> 20), (unsigned long long)(g->config.memory_limit >> 20));
     else
         snprintf(to, cap,
                  "The handler did not come back within the function's time-out of %lld.%lld s and could not be "
@@ -177,6 +177,17 @@ void guard_tell_stacks(struct guard *g, uint64_t left_ns)
         return;
     if (g->config.dump_signal)
         kill(getpid(), g->config.dump_signal);
+}
+
+/* Once in a process: that memory is nearly full, while there is time to say so. */
+void guard_tell_memory(uint64_t used, uint64_t limit)
+{
+    char line[160];
+    int len = snprintf(line, sizeof line, "fastlambda: [WARN] %llu of the function's %llu MB of memory are in use\n",
+                       (unsigned long long)(used >> 20), (unsigned long long)(limit >> 20));
+
+    if (write(STDERR_FILENO, line, (size_t)len) < 0)
+        return;
 }
 
 /* Step two: answers, dumps the stacks, ends the process. The state is FIRED: the connection is ours, and the loop waits

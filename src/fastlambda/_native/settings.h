@@ -34,7 +34,7 @@ static const struct setting {
     {"guard", "FASTLAMBDA_GUARD", SETTING_SWITCH, 1},
     {"timeout_margin_ms", "FASTLAMBDA_TIMEOUT_MARGIN_MS", SETTING_NUMBER, 100},
     {"timeout_last_ms", "FASTLAMBDA_TIMEOUT_LAST_MS", SETTING_NUMBER, 30},
-    {"memory_margin_mb", "FASTLAMBDA_MEMORY_MARGIN_MB", SETTING_NUMBER, -1}, /* -1: chosen by the limit */
+    {"memory_margin_mb", "FASTLAMBDA_MEMORY_MARGIN_MB", SETTING_NUMBER, -1}, /* -1: none, growth decides */
     {"init_limit_ms", "FASTLAMBDA_INIT_LIMIT_MS", SETTING_NUMBER, 0},        /* else Lambda's own limit */
     {"log_format", "AWS_LAMBDA_LOG_FORMAT", SETTING_TEXT, 0},
     {"log_level", "AWS_LAMBDA_LOG_LEVEL", SETTING_TEXT, 0},
