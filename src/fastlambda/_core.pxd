@@ -310,10 +310,15 @@ cdef class Stream:
     pass
 
 
-cdef class Context:
+# A base of its own: in a stable-ABI build Cython cannot give one class both a __weakref__ and a __dict__.
+cdef class Referable:
+    cdef object __weakref__
+
+
+cdef class Context(Referable):
     cdef readonly Invocation _invocation
     cdef readonly Config _config
-    cdef dict __dict__            # what has been asked for, or set by the user
+    cdef dict __dict__            # what has been asked for, or set by the user; vars() has the rest made
 
     cdef int begin(self, Invocation invocation, Config config) except -1
 
@@ -325,6 +330,7 @@ cdef class Codec:
     cdef bint is_aws_layout
     cdef bint may_buy
     cdef readonly Py_ssize_t budget
+    cdef public object replace    # in place of codec.replace(); None: that one
     # orjson's, once it is bought.
     cdef object loads
     cdef object dumps
@@ -357,9 +363,10 @@ cdef class Runtime:
     # Set once.
     cdef readonly Config config
     cdef readonly Channel channel
-    cdef object call
-    cdef object decoder
-    cdef object encoder
+    cdef readonly object call
+    cdef readonly object decoder
+    cdef readonly object encoder
+    cdef public object face       # face.py's, once something has looked for AWS's client; None: nothing has
     cdef public object wait       # what gives an awaitable's result, on the one event loop; None: there is none yet
     cdef readonly Codec codec
     # The guard (docs/guard.md).
@@ -384,6 +391,7 @@ cdef class Runtime:
 
     cpdef int begin(self) except -1
     cdef int serve_one(self, bint with_next) except -1
+    cpdef int dispatch(self, Invocation inv, call, bint with_next) except -1
     cpdef int run_after(self, after) except -1
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
@@ -408,5 +416,6 @@ cdef class LogSetup:
     # Set once.
     cdef readonly Runtime runtime
     cdef readonly int fd          # the telemetry descriptor; -1: records go to standard output
+    cdef bint has_logging         # somebody has imported it
 
     cdef int begin(self, Runtime runtime) except -1

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fastlambda.streams import HttpStream, ResponseStream
@@ -107,6 +107,8 @@ class Invocation:
         """What tells attempts at one asynchronous event apart, where the server says; else the request id."""
     channel: Channel | None
     stream: Any
+    def field(self, which: int, /) -> str | None:
+        """One of the fields that came with the event, by its number in rapi.h; None: it did not."""
     after: Callable[[], Any] | None
     @staticmethod
     def offline(body: bytes, request_id: str, timeout_ms: int = 60_000, trace_id: str = "", /) -> Invocation:
@@ -243,6 +245,10 @@ class Runtime:
     channel: Channel
     wait: Callable[[Any], Any] | None
     codec: Codec
+    call: Callable[[Any, Any], Any]
+    decoder: Callable[[bytes], Any] | None
+    encoder: Callable[[Any], Any] | None
+    face: Any
     invocation: Invocation | None
     after: Callable[[], None] | None
     is_guest: bool
@@ -269,9 +275,13 @@ class Runtime:
     def begin(self) -> int:
         """The end of init: the snapshot, and what the function has registered."""
     def poll(self) -> Invocation: ...
+    def dispatch(self, inv: Invocation, call: Callable[[Any, Any], Any], with_next: bool) -> int:
+        """All that comes between an event and the end of its invocation; `call` is what takes it."""
     def decode(self, inv: Invocation) -> Any: ...
     def encode(self, result: Any) -> Any: ...
     def answer(self, inv: Invocation, payload: Any, /) -> None: ...
+    def answer_as(self, inv: Invocation, payload: bytes | str, headers: bytes, /) -> None:
+        """Posts a result, bytes or text, with header lines of the caller's."""
     def settle(self, inv: Invocation, http_status: int, body: bytes, /) -> None: ...
     def fail(self, inv: Invocation, exc: BaseException, /) -> None: ...
     def fail_bare(self, inv: Invocation, exc: BaseException, /) -> None:
@@ -311,12 +321,21 @@ class Codec:
     name: str
     budget: int
     rented: int
+    replace: Callable[[object], tuple[bool, object]] | None
     def __init__(self, choice: str | None = ..., layout: str | None = ..., budget: int = ..., /) -> None: ...
     def buy(self) -> int: ...
     def settle(self) -> int: ...
     def look_around(self) -> int: ...
     def decode(self, body: bytes) -> Any: ...
     def encode(self, value: object) -> bytes: ...
+
+class Unbuffered:
+    """A standard stream whose writes are seen at once; everything else is the stream's own, or set on this object."""
+
+    stream: Any
+    def write(self, text: str) -> None: ...
+    def writelines(self, lines: Iterable[str]) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
 
 class LogSetup:
     """Where and how this process logs."""

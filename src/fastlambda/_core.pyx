@@ -149,12 +149,18 @@ cdef class Runtime:
         return 0
 
     cdef int serve_one(self, bint with_next) except -1:
-        cdef Invocation inv = self.poll()
+        if self.face is not None:
+            self.face.turn()
+            return 0
+        return self.dispatch(self.poll(), self.call, with_next)
+
+    cpdef int dispatch(self, Invocation inv, call, bint with_next) except -1:
+        """All that comes between an event and the end of its invocation; `call` is what takes it."""
         cdef Context context = Context.__new__(Context)   # without __init__, whose arguments would be packed for it
         try:
             inv.event = self.decode(inv)
             context.begin(inv, self.config)
-            inv.result = self.call(inv.event, context)
+            inv.result = call(inv.event, context)
             payload = self.encode(inv.result)
         except BaseException as exc:
             self.post_failure(inv, exc)
@@ -220,6 +226,8 @@ cdef class Runtime:
 
     cdef int post_answer(self, Invocation inv, payload, bint with_next) except -1:
         """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
+        if self.face is not None and self.face.post(inv, payload):
+            return 0      # through what has replaced a method of AWS's client
         if inv.stream is not None or isinstance(payload, Stream):
             late(b"fastlambda.streams", b"answer")(self, inv, payload)
             return 0
@@ -230,6 +238,12 @@ cdef class Runtime:
         else:
             body = self.channel.post_result(inv, payload, b"Content-Type: application/json\r\n", with_next)
         return self.note_answer(inv, self.channel.http_status, body)
+
+    def answer_as(self, Invocation inv, payload, bytes headers, /):
+        """Posts a result, bytes or text, with header lines of the caller's."""
+        self.claim()
+        body = self.channel.post_result(inv, payload, headers, False)
+        self.note_answer(inv, self.channel.http_status, body)
 
     def settle(self, Invocation inv, int http_status, bytes body, /):
         """Takes note of how the Runtime API answered a streamed result; 0: that is not known, and it may come again."""
@@ -454,7 +468,7 @@ cdef class Runtime:
 @cython.final
 cdef class Raw:
     """A result of bytes, which is posted as it is."""
-    cdef bytes payload
+    cdef readonly bytes payload
 
 
 include "_cython/logs.pxi"

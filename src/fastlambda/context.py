@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fastlambda._core import Context
+
 ATTRIBUTES = (
     "aws_request_id",
     "client_context",
@@ -95,7 +97,11 @@ def cognito_identity(text: "str | None") -> CognitoIdentity:
 
 def w3c(text: "str | None") -> dict[str, str]:
     """traceparent, tracestate and baggage, those that came."""
-    values = _parse(text, "Client Context") if text else None
+    return w3c_fields(_parse(text, "Client Context") if text else None)
+
+
+def w3c_fields(values: object) -> dict[str, str]:
+    """The same of a client context that has been read."""
     found = values.get("w3c") if isinstance(values, dict) else None
     if not isinstance(found, dict):
         return {}
@@ -107,6 +113,64 @@ def log(message: object) -> None:
     from fastlambda.logs import write
 
     write(str(message))
+
+
+# vars() of AWS's context, in its order.
+_VARS = (
+    *("aws_request_id", "log_group_name", "log_stream_name", "function_name", "memory_limit_in_mb", "function_version"),
+    *("invoked_function_arn", "tenant_id", "_w3c_fields", "client_context", "identity", "_epoch_deadline_time_in_ms"),
+)
+
+
+def fill(context: object, values: "dict[str, Any]") -> "dict[str, Any]":
+    """What vars(context) gives: all that AWS's client sets for an invocation, then what else has been made or set.
+
+    Args:
+        context: the Context.
+        values: its own dict, which is filled.
+    """
+    if not all(name in values for name in _VARS):
+        known = dict(values)
+        values.clear()
+        for name in _VARS:
+            values[name] = known.pop(name) if name in known else getattr(context, name)
+        values.update(known)
+    return values
+
+
+def copied(context: "Any", memo: "dict[int, Any] | None") -> "Any":
+    """A Context of the same invocation.
+
+    Args:
+        context: what is copied.
+        memo: of copy.deepcopy(), which copies what it holds too; None: copy.copy().
+    """
+    twin = type(context)(context._invocation, context._config)
+    values = vars(context)
+    if memo is not None:
+        from copy import deepcopy
+
+        memo[id(context)] = twin
+        values = {name: deepcopy(value, memo) for name, value in values.items()}
+    vars(twin).update(values)
+    return twin
+
+
+def reduced(context: "Context") -> "tuple[Any, ...]":
+    """For pickle: the values, which do not need the invocation."""
+    return rebuilt, ({name: value for name, value in vars(context).items() if name != "env_config"},)
+
+
+def rebuilt(values: "dict[str, Any]") -> "Context":
+    """A Context from its pickled values, in a process that need not be a function's."""
+    from time import time
+
+    from fastlambda._core import Config, Context, Invocation
+
+    left = values["_epoch_deadline_time_in_ms"] - int(time() * 1000)
+    context = Context(Invocation.offline(b"", values["aws_request_id"], left), Config())
+    vars(context).update(values)
+    return context
 
 
 def names_of(context: object) -> list[str]:

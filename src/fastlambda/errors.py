@@ -351,8 +351,13 @@ class ErrorReport:
         name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "?" for c in self.error_type)
         self.type_header = f"Lambda-Runtime-Function-Error-Type: {name[:200]}\r\n".encode("ascii")
         self.short_headers = b"Content-Type: application/json\r\n" + self.type_header
-        cause = self._cause(exc, frames)
-        self.headers = self.short_headers + f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n".encode("ascii")
+        self.cause = self._cause(exc, frames)
+        self.headers = self.short_headers + f"Lambda-Runtime-Function-XRay-Error-Cause: {self.cause}\r\n".encode(
+            "ascii"
+        )
+        # For face.py: the document as a dictionary that is handed around, once somebody wants it; headers of a phase.
+        self.result: dict[str, object] | None = None
+        self.phase_headers = b""
 
     def _document(self, message: str, stack_trace: "list[str]") -> bytes:
         stack = ", ".join(map(_quote, stack_trace))
@@ -402,9 +407,12 @@ class ErrorReport:
 
     def log(self) -> None:
         """Writes the report to the function's log, before it is posted."""
+        from fastlambda._core import running
         from fastlambda.logs import log_error
 
-        log_error(self)
+        runtime = running()
+        if runtime is None or runtime.face is None or not runtime.face.log(self):
+            log_error(self)
 
 
 def _write(stream: object, text: str) -> None:
@@ -454,6 +462,23 @@ def leave_child(exc: "BaseException | None") -> "NoReturn":
     os._exit(0 if exc is None else 1)
 
 
+def post_phase(channel: object, report: "ErrorReport", phase: bytes) -> "tuple[int, bytes]":
+    """Posts the report of an init or restore; returns the answer's status and body.
+
+    Args:
+        channel: a Channel.
+        report: the report; its phase_headers, if it has any, go in place of its headers.
+        phase: "init" or "restore".
+    """
+    from fastlambda._core import running
+
+    runtime = running()
+    answer = None if runtime is None or runtime.face is None else runtime.face.post_error(None, report, phase)
+    if answer is not None:
+        return answer  # type: ignore[no-any-return]
+    return channel.post_error(None, report.body, report.phase_headers or report.headers, phase)  # type: ignore[attr-defined,no-any-return]
+
+
 def fail_init(channel: object, exc: BaseException) -> "NoReturn":
     """Reports that the function could not be started, and ends the process.
 
@@ -469,7 +494,7 @@ def fail_init(channel: object, exc: BaseException) -> "NoReturn":
     report = ErrorReport(exc, "")
     report.log()
     try:
-        http_status, body = channel.post_error(None, report.body, report.headers, b"init")  # type: ignore[attr-defined]
+        http_status, body = post_phase(channel, report, b"init")
         if http_status // 100 != 2:
             complain(f"POST init/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:

@@ -44,10 +44,13 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
         runtime.fail_bare(inv, exc)
         raise
     report.log()
-    runtime.claim()
-    http_status, body = channel.post_error(inv, report.body, report.headers)
-    if http_status == 431:
-        http_status, body = channel.post_error(inv, report.body, report.short_headers)
+    answer = None if runtime.face is None else runtime.face.post_error(inv, report)
+    if answer is None:
+        runtime.claim()
+        answer = channel.post_error(inv, report.body, report.headers)
+        if answer[0] == 431:
+            answer = channel.post_error(inv, report.body, report.short_headers)
+    http_status, body = answer
     if http_status // 100 != 2:
         refused("error", inv.request_id or "", channel.runtime_api, http_status, body)
     if isinstance(exc, SystemExit):

@@ -6,7 +6,7 @@ Source: Runtime API contract, "SnapStart" and "Shutdown"; docs/lifecycle.md.
 
 import sys
 
-from fastlambda.errors import ErrorReport, FastlambdaError, RuntimeApiError, complain
+from fastlambda.errors import ErrorReport, FastlambdaError, RuntimeApiError, complain, post_phase
 
 try:
     from fastlambda._core import running
@@ -245,9 +245,11 @@ def pass_snapshot(channel: "Channel") -> None:
 def _fail_phase(channel: "Channel", exc: BaseException, phase: bytes, error_type: str, code: int) -> "NoReturn":
     report = ErrorReport(exc, "")
     report.log()
-    headers = f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {error_type}\r\n".encode("ascii")
+    report.phase_headers = (
+        f"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: {error_type}\r\n".encode("ascii")
+    )
     try:
-        http_status, body = channel.post_error(None, report.body, headers, phase)
+        http_status, body = post_phase(channel, report, phase)
         if http_status != 202:
             complain(f"POST {phase.decode()}/error was answered with {http_status}: {bytes(body[:200])!r}")
     except FastlambdaError as failed:

@@ -40,23 +40,41 @@ def frame_type(level: int, is_text: bool) -> bytes:
     return (_FRAME + (_LEVEL_BITS.get(level, 0) << 2) + (_IS_TEXT if is_text else 0)).to_bytes(4, "big")
 
 
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 class StandardLogSink:
     """Log records go to standard output, as they are."""
 
     def log(self, msg: str, frame_type: "bytes | None" = None) -> None:
-        sys.stdout.write(msg)
-        sys.stdout.flush()
+        _print(msg)
 
-    def log_error(self, lines: "list[str]", frame_type: bytes) -> None:
-        """One event in the log, however many lines: the platform splits at a line feed only."""
-        self.log("\r".join(lines) + "\n")
+    def log_error(self, message_lines: "list[str]") -> None:
+        """One event in the log, however many lines: the platform splits at a line feed only.
+
+        It gets there whatever the stream's encoding: what that cannot write is escaped.
+        """
+        text = "\r".join(message_lines) + "\n"
+        try:
+            _print(text)
+        except UnicodeError:
+            encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+            _print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def __enter__(self) -> "StandardLogSink":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
 
 
 class FramedTelemetryLogSink:
     """Each log record is one frame, written at once, on the descriptor that the platform gave."""
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
+        self.fd = int(fd)
 
     def log(self, msg: str, frame_type: "bytes | None" = None) -> None:
         from os import write
@@ -68,8 +86,17 @@ class FramedTelemetryLogSink:
         while frame:
             frame = frame[write(self.fd, frame) :]
 
-    def log_error(self, lines: "list[str]", frame_type: bytes) -> None:
-        self.log("\n".join(lines), frame_type)
+    def log_error(self, message_lines: "list[str]") -> None:
+        """One frame of the level of an error."""
+        from fastlambda._core import log_setup
+
+        self.log("\n".join(message_lines), frame_type(40, not is_json(log_setup())))
+
+    def __enter__(self) -> "FramedTelemetryLogSink":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
 
 
 _UNLEVELED = frame_type(0, True)
@@ -120,22 +147,38 @@ def log_error(report: "Any") -> None:
     from fastlambda._core import log_setup
 
     setup = log_setup()
-    is_object = is_json(setup)
-    if is_object:
-        from time import gmtime, strftime
-
-        stamp = strftime(_DATE + "Z", gmtime())
-        lines = [f'{{"timestamp": "{stamp}", "level": "ERROR", {report.body.decode("ascii")[1:]}']
-    else:
-        named = report.error_type + (":" if report.error_type and report.message else "")
-        lines = [" ".join(part for part in ("[ERROR]", named, report.message) if part)]
-        lines.append("Traceback (most recent call last):")
-        for entry in report.stack_trace:
-            lines += [_indented(line) for line in entry.splitlines()] or [""]
+    result = {"errorType": report.error_type, "errorMessage": report.message, "stackTrace": report.stack_trace}
     try:
-        sink_for(setup).log_error(lines, frame_type(40, not is_object))
+        sink_for(setup).log_error(error_lines(setup, result, report.body.decode("ascii")))
     except (OSError, ValueError, AttributeError):
         pass
+
+
+def error_lines(setup: "Any", result: "dict[str, Any]", document: "str | None" = None) -> "list[str]":
+    """The lines that tell an error in the log's format.
+
+    Args:
+        setup: the core's LogSetup; None outside of Lambda's loop.
+        result: the error document's values.
+        document: the same as JSON text; None: it is made from `result`.
+    """
+    if is_json(setup):
+        from time import gmtime, strftime
+
+        if document is None:
+            from json import dumps
+
+            document = dumps(result, default=str)
+        stamp = strftime(_DATE + "Z", gmtime())
+        return [f'{{"timestamp": "{stamp}", "level": "ERROR", {document[1:]}']
+    error_type, message, stack_trace = (result.get(key) for key in ("errorType", "errorMessage", "stackTrace"))
+    named = (error_type or "") + (":" if error_type and message else "")
+    lines = [" ".join(part for part in ("[ERROR]", named, message) if part)]
+    if stack_trace is not None:
+        lines.append("Traceback (most recent call last):")
+        for entry in stack_trace:
+            lines += [_indented(line) for line in entry.splitlines()] or [""]
+    return lines
 
 
 def _indented(line: str) -> str:
@@ -171,6 +214,15 @@ def spec_for_logging(setup: "Any") -> "Any":
     return spec
 
 
+# What configure() has made, by the names that AWS's client has for them.
+_CLASSES: "dict[str, Any]" = {}
+
+
+def class_named(name: str) -> "Any":
+    """A class that configure() has made: logging must have been imported."""
+    return _CLASSES[name]
+
+
 def configure(logging: "Any", setup: "Any") -> None:
     """Gives the root logger its handler.
 
@@ -195,15 +247,24 @@ def configure(logging: "Any", setup: "Any") -> None:
     class LambdaLoggerHandler(logging.Handler):  # type: ignore[misc]
         """Passes records on to the sink."""
 
-        log_sink = sink
+        def __init__(self, log_sink: "Any") -> None:
+            super().__init__()
+            self.log_sink = log_sink
+
+        def emit(self, record: "Any") -> None:
+            self.log_sink.log(self.format(record))
+
+    class LambdaLoggerHandlerWithFrameType(logging.Handler):  # type: ignore[misc]
+        """The same with the record's level beside it."""
+
+        def __init__(self, log_sink: "Any") -> None:
+            super().__init__()
+            self.log_sink = log_sink
 
         def emit(self, record: "Any") -> None:
             text = self.format(record)
-            if has_levels:
-                kind = getattr(record, "_frame_type", None) or frame_type(_floor(record.levelno), True)
-                self.log_sink.log(text, kind)
-            else:
-                self.log_sink.log(text)
+            kind = getattr(record, "_frame_type", None) or frame_type(_floor(record.levelno), True)
+            self.log_sink.log(text, frame_type=kind)
 
     class JsonFormatter(logging.Formatter):  # type: ignore[misc]
         """One JSON object for each record."""
@@ -215,7 +276,9 @@ def configure(logging: "Any", setup: "Any") -> None:
             return _json_line(self, logging, record)
 
     logging.Formatter.converter = gmtime
-    handler = LambdaLoggerHandler()
+    for made in (LambdaLoggerFilter, LambdaLoggerHandler, LambdaLoggerHandlerWithFrameType, JsonFormatter):
+        _CLASSES[made.__name__] = made
+    handler: Any = (LambdaLoggerHandlerWithFrameType if has_levels else LambdaLoggerHandler)(sink)
     if is_text:
         layout = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
         handler.setFormatter(logging.Formatter(layout, _DATE))
@@ -267,4 +330,6 @@ def _json_line(formatter: "Any", logging: "Any", record: "Any") -> str:
         if key not in _OWN_FIELDS and key not in line:
             line[key] = value
     known = {key: value for key, value in line.items() if value is not None}
-    return str(JSONEncoder(ensure_ascii=False, default=str).encode(known)) + "\n"
+    utils = sys.modules.get("awslambdaric.lambda_runtime_log_utils")  # whose encoder may have been changed
+    encoder = getattr(utils, "_json_encoder", None) or JSONEncoder(ensure_ascii=False, default=str)
+    return str(encoder.encode(known)) + "\n"

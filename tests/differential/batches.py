@@ -6,6 +6,7 @@ import sys
 
 from .compare import APPS, Batch
 from .endpoint import Event
+from .face_batches import FACE
 
 UTF8 = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"}
 
@@ -206,6 +207,15 @@ CONTEXT = (
         Event("identity-settable"),
         Event("class-name"),
         Event("copy"),
+        Event("vars"),
+        Event("vars-are-written"),
+        Event("deepcopy"),
+        Event("copied-attributes"),
+        Event("pickle"),
+        Event("weakref"),
+        Event("isinstance"),
+        Event("kept-vars"),
+        Event("kept-vars-later"),
         Event("log"),
         Event("stderr"),
         Event("invocation-id", headers={"Lambda-Runtime-Invocation-Id": "attempt-1"}),
@@ -215,6 +225,8 @@ CONTEXT = (
         Event("environment-changed-before"),
     ]
 )
+
+STREAMS = list(app("app_streams").ACTIONS)
 
 LOG_ACTIONS = list(app("app_logs").ACTIONS)
 
@@ -445,6 +457,7 @@ BATCHES = [
         ),
     ),
     *LOGS,
+    Batch("streams", "app_streams", [Event(name) for name in STREAMS], env={"FASTLAMBDA_JSON_LAYOUT": "aws"}),
     Batch("preview", "app_decode", [Event("object")], env={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.15"}),
     Batch(
         "preview-silenced",
@@ -457,4 +470,5 @@ BATCHES = [
     *LEAVING,
     *SURVIVING,
     *SNAPSHOTS,
+    *FACE,
 ]

@@ -23,7 +23,7 @@ finder = sys.meta_path[0]
 assert finder.find_spec("colorsys", path=None, target=None) is None
 assert importlib.import_module(Name("colorsys")).__name__ == "colorsys"
 assert finder.find_spec(Name("logging"), None).name == "logging"
-assert finder not in sys.meta_path
+assert finder.find_spec("logging", None) is None
 """
 
 

@@ -4,7 +4,38 @@ cdef class Stream:
 
 # ---- what the handler sees ----------------------------------------------------------------------------------------
 
-cdef class Context:
+cdef class Referable:
+    """What can be the target of a weak reference."""
+
+
+# vars(context), as of an ordinary object: the getter that Cython gives to a class with a __dict__ is the interpreter's, by
+# its name, which is ours from here on.  No invocation pays for it.
+cdef extern from *:
+    """
+    static PyTypeObject *fastlambda_filled_type = NULL;
+    static PyObject *(*fastlambda_fill)(PyObject *, PyObject *) = NULL;
+    static PyObject *fastlambda_get_dict(PyObject *self, void *closure) {
+        PyObject *filled, *values = PyObject_GenericGetDict(self, closure);
+        if (values == NULL || fastlambda_filled_type == NULL || !PyObject_TypeCheck(self, fastlambda_filled_type))
+            return values;
+        filled = fastlambda_fill(self, values);
+        Py_DECREF(values);
+        return filled;
+    }
+    #define PyObject_GenericGetDict fastlambda_get_dict
+    /* At an object's end Cython empties the dict that somebody may have kept. */
+    #define PyDict_Clear(values) ((void)(values))
+    """
+    ctypedef struct PyTypeObject
+    PyTypeObject *fastlambda_filled_type
+    object (*fastlambda_fill)(object, object)
+
+
+cdef object fill_context(object context, object values):
+    return late(b"fastlambda.context", b"fill")(context, values)
+
+
+cdef class Context(Referable):
     """What a handler learns about its invocation and its function; attributes are made when first asked for."""
 
     def __init__(self, Invocation invocation, Config config, /):
@@ -41,6 +72,8 @@ cdef class Context:
             value = late(b"fastlambda.context", b"client_context")(inv.text(RAPI_CLIENT_CONTEXT))
         elif name == "identity":
             value = late(b"fastlambda.context", b"cognito_identity")(inv.text(RAPI_COGNITO_IDENTITY))
+        elif name == "_w3c_fields":
+            value = late(b"fastlambda.context", b"w3c")(inv.text(RAPI_CLIENT_CONTEXT))
         else:
             raise AttributeError("'Context' object has no attribute %r" % name)
         setattr(self, name, value)
@@ -48,12 +81,12 @@ cdef class Context:
 
     def get_remaining_time_in_millis(self):
         """Milliseconds until Lambda ends this invocation, never below 0."""
-        left = self.deadline - now_ms()
+        left = self._epoch_deadline_time_in_ms - now_ms()
         return left if left > 0 else 0
 
     def w3c(self):
         """The W3C trace context that came with the event: a new dict."""
-        return late(b"fastlambda.context", b"w3c")(self._invocation.text(RAPI_CLIENT_CONTEXT))
+        return dict(self._w3c_fields)
 
     def response_stream(self, *args, **options):
         return late(b"fastlambda.streams", b"open_stream")(self._invocation, *args, **options)
@@ -64,17 +97,20 @@ cdef class Context:
         late(b"fastlambda.context", b"log")(message)
 
     def __copy__(self):
-        cdef Context twin = Context.__new__(Context)
-        twin._invocation = self._invocation
-        twin._config = self._config
-        vars(twin).update(vars(self))
-        return twin
+        return late(b"fastlambda.context", b"copied")(self, None)
 
     def __deepcopy__(self, memo):
-        return self.__copy__()    # what it holds is not changed by anybody
+        return late(b"fastlambda.context", b"copied")(self, memo)
+
+    def __reduce_ex__(self, protocol):
+        return late(b"fastlambda.context", b"reduced")(self)
 
     def __dir__(self):
         return late(b"fastlambda.context", b"names_of")(self)
 
     def __repr__(self):
         return late(b"fastlambda.context", b"describe")(self)
+
+
+fastlambda_fill = fill_context
+fastlambda_filled_type = <PyTypeObject *>Context

@@ -48,6 +48,10 @@ cdef class Invocation:
         inv.deadline_ms = now_ms() + timeout_ms
         return inv
 
+    def field(self, int which, /):
+        """One of the fields that came with the event, by its number in rapi.h; None: it did not."""
+        return self.text(which) if 0 <= which < RAPI_N_FIELDS else None
+
     @property
     def request_id(self):
         return self.text(RAPI_REQUEST_ID)

@@ -206,7 +206,7 @@ cdef class Codec:
 
     cdef int put_other(self, buffer *to, value) except -1:
         """Whatever is not exactly a JSON type: see codec.replace()."""
-        is_text, value = late(b"fastlambda.codec", b"replace")(value)
+        is_text, value = (self.replace or late(b"fastlambda.codec", b"replace"))(value)
         if is_text:
             return put(to, PyBytes_AsString(value), PyBytes_Size(value))
         if isinstance(value, (list, tuple)):

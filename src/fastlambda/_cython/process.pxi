@@ -47,6 +47,7 @@ cdef int start(list argv) except -1:
 
 cdef Runtime runtime_for_handler(str target, Config config):
     cdef Runtime runtime = Runtime(config, None)
+    failed = None
     take_over(runtime)
     try:
         runtime.call = load_handler(target)
@@ -54,7 +55,9 @@ cdef Runtime runtime_for_handler(str target, Config config):
         if begin is not None:
             begin(runtime)    # a web application's start-up belongs to init
     except BaseException as exc:
-        late(b"fastlambda.errors", b"fail_init")(runtime.channel, exc)
+        failed = exc
+    if failed is not None:    # outside of the except block, as AWS's client does it: tools look at sys.exc_info()
+        late(b"fastlambda.errors", b"fail_init")(runtime.channel, failed)
     return runtime
 
 

@@ -2,7 +2,9 @@
 
 import copy
 import os
+import pickle
 import sys
+import weakref
 
 FIELDS = [
     "aws_request_id",
@@ -14,6 +16,9 @@ FIELDS = [
     "log_stream_name",
     "tenant_id",
 ]
+
+
+kept = []
 
 
 def handler(event, context):
@@ -46,6 +51,49 @@ def handler(event, context):
         return context.function_name
     if name == "environment-changed-before":
         return context.function_name
+    if name == "vars":
+        values = vars(context)
+        return {"names": list(values), "plain": {k: v for k, v in values.items() if isinstance(v, (str, type(None)))}}
+    if name == "vars-are-written":
+        context.__dict__["mine"] = 5
+        vars(context)["function_name"] = "other"
+        return [context.mine, context.function_name]
+    if name == "deepcopy":
+        context.mine = [1]
+        twin = copy.deepcopy(context)
+        return [type(twin) is type(context), twin.mine, twin.mine is context.mine, twin.aws_request_id, repr(twin)]
+    if name == "copied-attributes":
+        context.mine = [1]
+        twin = copy.copy(context)
+        twin.other = 2
+        return [twin.mine is context.mine, hasattr(context, "other"), twin.get_remaining_time_in_millis() > 50_000]
+    if name == "pickle":
+        context.mine = 1
+        twin = pickle.loads(pickle.dumps(context))
+        left = twin.get_remaining_time_in_millis()
+        return [
+            type(twin) is type(context),
+            twin.mine,
+            repr(twin),
+            list(vars(twin)),
+            twin.w3c(),
+            50_000 < left <= 60_000,
+        ]
+    if name == "weakref":
+        return weakref.ref(context)() is context
+    if name == "isinstance":
+        from awslambdaric.lambda_context import LambdaContext
+
+        return [
+            isinstance(context, LambdaContext),
+            isinstance({}, LambdaContext),
+            LambdaContext("a", {"custom": 1}, {"cognitoIdentityId": "i"}, 5, "arn").__repr__(),
+        ]
+    if name == "kept-vars":
+        kept.append(vars(context))
+        return None
+    if name == "kept-vars-later":
+        return kept[0]["aws_request_id"]
     if name == "log":
         context.log("no newline")
         context.log(5)
