@@ -330,7 +330,8 @@ def _start(runner_class: "type[Runner[Any, Any, Any]]", config: "Config | None")
 def _fail_start(runtime: Runtime, exc: BaseException, what: object) -> "NoReturn":
     """Reports that a Runner cannot be made, and ends the process.
 
-    CloudFormation would wait an hour for a custom resource of which it hears nothing: its first request is answered.
+    CloudFormation would wait an hour for a custom resource of which it hears nothing: its request is answered, and the
+    process starts anew for the next.
 
     Args:
         runtime: that was to serve it.
@@ -347,10 +348,27 @@ def _fail_start(runtime: Runtime, exc: BaseException, what: object) -> "NoReturn
         host.attach(runtime)
         host.setup()
         runtime.serve(1)
-        raise SystemExit(1)
+        _start_again(runtime)
     from fastlambda.errors import fail_init
 
     fail_init(runtime.channel, exc)
+
+
+def _start_again(runtime: Runtime) -> "NoReturn":
+    """Puts a new interpreter in the place of this one, with the same arguments.
+
+    A process that ended here would fail the invocation, whose answer is complete: it lasts until the next is asked for.
+    Lambda would repeat it, and CloudFormation be told another thing.
+    """
+    import sys
+    from os import execv
+
+    runtime.release_guard()
+    runtime.channel.close()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    execv(sys.executable, sys.orig_argv)
 
 
 def _is_custom_resource(what: object) -> bool:

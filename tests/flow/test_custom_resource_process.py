@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import json
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 from examples import token_resource
 from function_process import FunctionProcess
 from response_url import DRIP, ResponseUrl, request
-from support import PATIENCE
+from support import AwsServer, clean_env
 
 from fastlambda import exec_test
 
@@ -66,8 +69,7 @@ def test_a_function_that_cannot_start_tells_cloudformation_why(
         assert there.answer["Reason"].startswith(f"{name}: ")
         assert "as asked" in there.answer["Reason"]
         assert len(there.puts) == 1
-        if phase != "setup":
-            assert function.process.wait(PATIENCE) == 1, "the next request is another process's, which may start"
+        assert function.process.poll() is None, "the invocation would fail, and be repeated"
         assert f"[ERROR] {name}: " in function.log
 
 
@@ -91,6 +93,47 @@ def test_a_module_that_is_broken_tells_cloudformation_why(text: str, reason: str
         assert there.answer["Status"] == "FAILED"
         assert there.answer["Reason"].startswith(reason)
         assert len(there.puts) == 1
+
+
+ONCE = """
+import os
+from fastlambda.custom_resource import CustomResourceRunner
+with open(os.environ["STARTS"], "a+") as file:
+    file.write("x")
+    file.seek(0)
+    if len(file.read()) < 3:
+        raise ConnectionError("as asked")
+class Thing(CustomResourceRunner[None, dict]):
+    def create(self, shared, request):
+        return f"made by {os.getpid()}"
+"""
+
+
+@pytest.mark.parametrize("way", ["-m", "-c", "AWS's server"])
+def test_a_module_that_imports_later_works_from_then_on(way: str, tmp_path: Path) -> None:
+    (tmp_path / "once.py").write_text(ONCE)
+    env = {"PYTHONPATH": str(tmp_path), "STARTS": str(tmp_path / "starts")}
+    command = [sys.executable, "-m", "fastlambda", "once:Thing"]
+    if way != "-m":
+        command = [sys.executable, "-c", "import fastlambda; fastlambda.main()", "once:Thing"]
+    with contextlib.ExitStack() as stack:
+        if way == "AWS's server":
+            server = stack.enter_context(AwsServer(command, clean_env(**env), tmp_path))
+        else:
+            function = stack.enter_context(FunctionProcess("", tmp_path / "log", env, command))
+        told = []
+        for _ in range(3):
+            with ResponseUrl() as there:
+                if way == "AWS's server":
+                    status, body = server.invoke(json.dumps(event(there)).encode())
+                    assert status == 200, body  # nothing that Lambda would repeat
+                else:
+                    assert function.invoke(event(there)).ok
+                assert len(there.puts) == 1
+                told.append(there.answer)
+    assert [answer["Status"] for answer in told] == ["FAILED", "FAILED", "SUCCESS"]
+    if way != "AWS's server":
+        assert told[2]["PhysicalResourceId"] == f"made by {function.process.pid}"
 
 
 def test_another_kind_of_event_is_told_the_same_reason(tmp_path: Path) -> None:
