@@ -122,6 +122,23 @@ def test_everything_else_that_is_left_out_is_told_too(source, capsys):
     assert "left out, no code: .venv, __pycache__ (2 times), x.egg-info" in said
 
 
+def test_a_file_of_one_s_own_in_the_place_of_a_package_s_is_packed_and_told(source, tmp_path, capsys):
+    (tmp_path / "wheels").mkdir()
+    make_wheel(tmp_path / "wheels", "brings")
+    put(source, "requirements.txt", b"brings\n")
+    put(source, "brings.py", b"MINE = True\n")
+    assert package(source, "--no-index", "--find-links", str(tmp_path / "wheels")) == 0
+    assert "NOTE: your files, in the place of those that packages bring: brings.py" in capsys.readouterr().out
+    with zipfile.ZipFile(source.parent / "function.zip") as packed:
+        assert packed.read("brings.py") == b"MINE = True\n"
+
+
+def test_an_empty_folder_is_not_packed_and_told(source, capsys):
+    (source / "data/empty").mkdir(parents=True)
+    assert package(source) == 0
+    assert "left out, no code: data/empty/, which is empty" in capsys.readouterr().out
+
+
 def test_old_zips_and_tests_are_packed_with_a_note(source, capsys):
     for name in ("old.zip", "tests/test_app.py", "tests/conftest.py", "conftest.py"):
         put(source, name, b"")

@@ -48,6 +48,7 @@ class Tree:
         self._secrets: list[str] = []
         self._excluded: list[str] = []
         self._not_code: Counter[str] = Counter()
+        self._replaced: list[str] = []
         self._left: set[str] = set()  # real paths of what is left out
         self._seen_links: list[PurePosixPath] = []
         self._look(PurePosixPath(), only_included=False)
@@ -55,7 +56,7 @@ class Tree:
             self._follow(link)
 
     def report(self) -> list[str]:
-        """A line for each reason to leave something out."""
+        """A line for each reason to leave something out, and for what else one should know.  After copy()."""
         lines = []
         if self._secrets:
             lines.append(
@@ -66,6 +67,8 @@ class Tree:
         if self._not_code:
             counted = [name if n == 1 else f"{name} ({n} times)" for name, n in self._not_code.items()]
             lines.append(named("left out, no code:", counted, 100))
+        if self._replaced:
+            lines.append(named("NOTE: your files, in the place of those that packages bring:", self._replaced))
         return [*lines, *self._doubts()]
 
     def _doubts(self) -> list[str]:
@@ -88,6 +91,8 @@ class Tree:
         with os.scandir(self.source / below) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         names = {entry.name for entry in found}
+        if not found and below.parts:
+            self._not_code[f"{below}/, which is empty"] += 1
         for entry in found:
             path = below / entry.name
             try:
@@ -209,7 +214,9 @@ class Tree:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise PackagingError(f"{self.source / path} is not a file any more")
-            to.unlink(missing_ok=True)
+            if to.exists() or to.is_symlink():
+                self._replaced.append(path.as_posix())
+                to.unlink()
             with to.open("wb") as copy:
                 while piece := file.read(_PIECE):
                     left -= len(piece)
