@@ -19,6 +19,7 @@ from fastlambda.packaging.errors import TooLarge
 MAX_UNPACKED = 250 * 1024 * 1024
 # A zip over this cannot be sent with the request: it goes by way of S3.
 MAX_DIRECT = 50 * 1024 * 1024
+LEVEL = 9
 # Zip files know no earlier time; Python's unchecked-hash .pyc files do not look at it.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -84,7 +85,7 @@ def write_zip(root: Path, out: Path) -> None:
                     continue
                 mode = 0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644
                 info.external_attr = (stat.S_IFREG | mode) << 16
-                packed.writestr(info, source.read_bytes(), compresslevel=9)
+                packed.writestr(info, source.read_bytes(), compresslevel=LEVEL)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
