@@ -172,6 +172,7 @@ cdef extern from "guard.h" nogil:
         c_bool is_started
     guard *guard_shared() noexcept
     int guard_watch_forks(guard *g) noexcept
+    int guard_keep_stderr() noexcept
     int guard_set_alarm(int number, int64_t ms) noexcept
     void guard_cancel_alarm() noexcept
     int guard_open(guard *g, const guard_config *config) noexcept

@@ -146,6 +146,7 @@ def test_a_native_room_sees_only_the_rooms_it_may(path: Path) -> None:
         "guard_life": {"guard_internal", "net"},  # a forked child closes the connection
         "guard_report": {"guard_internal", "net", "rapi", "status"},  # its last word uses the wire
         "init_alarm": {"guard_internal"},
+        "guard_stderr": {"guard_internal", "file"},
     }
     included = set(re.findall(r'#include "(\w+)\.h"', path.read_text()))
     assert included <= may[path.stem]

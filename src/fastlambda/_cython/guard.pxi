@@ -24,7 +24,7 @@ cdef int claim_dump_signal() except -1:
         number = guard_free_signal(guard_signals_below())
         if number:
             # Built into the interpreter.  The arguments: signal, file, all threads, chain.
-            late(b"faulthandler", b"register")(number, 2, True, False)
+            late(b"faulthandler", b"register")(number, guard_keep_stderr(), True, False)
             DUMP_SIGNAL = number
     return DUMP_SIGNAL
 

@@ -10,6 +10,7 @@
 #define FASTLAMBDA_GUARD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -162,6 +163,7 @@ struct guard {
     unsigned n_idle_ticks;
 
     char host[256], port[8], prefix[256], common[GUARD_COMMON_CAP];
+    struct sigaction dump_action; /* what dumps the stacks */
     struct buffer request; /* reserved at the start: the last word must not need memory that is not there */
 
     struct guard_slot slots[GUARD_N_SLOTS];
@@ -177,6 +179,9 @@ int guard_watch_forks(struct guard *g);
 int guard_set_alarm(int number, int64_t ms);
 /* Takes it back; does nothing when none is set. */
 void guard_cancel_alarm(void);
+
+/* Keeps the present stderr for what the guard has to say. The number under which it is kept. Call it again at will. */
+int guard_keep_stderr(void);
 
 /* Prepares a guard (zeroed before its first time); starts nothing. 0 or -errno; -EBUSY while its thread runs. */
 int guard_open(struct guard *g, const struct guard_config *config);

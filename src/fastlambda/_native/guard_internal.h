@@ -45,6 +45,13 @@ void *guard_watch(void *guard);
 /* guard_life.c */
 void guard_prepare(struct guard *g);
 
+/* guard_stderr.c: the number of the stderr that was there at the start, -1 when nobody has it open any more. Only where
+ * the process ends may the number that was kept be taken back. */
+int guard_stderr(bool may_restore);
+
+/* init_alarm.c: whether a signal has a handler. One that user code has reset would end the process, or do nothing. */
+bool guard_is_handled(int number);
+
 /* guard_report.c: step two, and the report of what hangs after the answer. */
 void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_state was, enum guard_reason reason);
 void guard_tell_stacks(struct guard *g, uint64_t left_ns);

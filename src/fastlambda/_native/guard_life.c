@@ -115,6 +115,8 @@ int guard_start(struct guard *g)
     status = guard_watch_forks(g);
     if (status)
         return status;
+    if (g->config.dump_signal)
+        sigaction(g->config.dump_signal, NULL, &g->dump_action);
     g->must_stop = false;
     atomic_store(&g->next_wake, 0); /* a thread that has not looked yet is awake */
     pthread_attr_init(&attributes);

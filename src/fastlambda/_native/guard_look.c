@@ -48,7 +48,7 @@ static void make_room(struct guard *g, struct guard_slot *slot, uint64_t word, u
 static void interrupt_handler(struct guard *g, struct guard_slot *slot)
 {
     (void)slot;
-    if (g->config.interrupt_signal)
+    if (g->config.interrupt_signal && guard_is_handled(g->config.interrupt_signal))
         pthread_kill(g->config.handler_thread, g->config.interrupt_signal);
 }
 

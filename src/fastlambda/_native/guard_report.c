@@ -159,7 +159,7 @@ static void complain(const struct guard *g, const struct guard_slot *slot, enum 
     put_message(g, slot, reason, message, sizeof message);
     len = snprintf(line, sizeof line, "fastlambda: [ERROR] %s: %s (RequestId: %s; %s). Stacks of all threads:\n",
                    error_type(reason), message, slot->request_id, how);
-    if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
+    if (len > 0 && write(guard_stderr(true), line, (size_t)len) < 0)
         return;
 }
 
@@ -173,9 +173,9 @@ void guard_tell_stacks(struct guard *g, uint64_t left_ns)
                        "time-out; the response is delivered. Stacks of all threads:\n",
                        (unsigned long long)(left_ns / NS_PER_MS));
 
-    if (write(STDERR_FILENO, line, (size_t)len) < 0)
+    if (write(guard_stderr(false), line, (size_t)len) < 0)
         return;
-    if (g->config.dump_signal)
+    if (g->config.dump_signal && guard_is_handled(g->config.dump_signal) && guard_stderr(false) == guard_keep_stderr())
         kill(getpid(), g->config.dump_signal);
 }
 
@@ -227,7 +227,10 @@ void guard_end_process(struct guard *g, struct guard_slot *slot, enum guard_stat
             how = "and it could not be reported";
     }
     complain(g, slot, reason, how);
-    if (g->config.dump_signal)
-        pthread_kill(pthread_self(), g->config.dump_signal);
+    if (g->config.dump_signal && guard_stderr(true) == guard_keep_stderr()) {
+        sigaction(g->config.dump_signal, &g->dump_action, NULL); /* user code may have reset it */
+        if (guard_is_handled(g->config.dump_signal))
+            pthread_kill(pthread_self(), g->config.dump_signal);
+    }
     _exit(reason == GUARD_MEMORY ? GUARD_EXIT_MEMORY : GUARD_EXIT_TIMEOUT);
 }

@@ -50,6 +50,14 @@ void guard_cancel_alarm(void)
 }
 #endif
 
+bool guard_is_handled(int number)
+{
+    struct sigaction now;
+
+    return sigaction(number, NULL, &now) == 0 &&
+           ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN));
+}
+
 int guard_free_signal(int below)
 {
 #ifdef SIGRTMIN
