@@ -131,6 +131,10 @@ cdef extern from "json.h" nogil:
     int json_put_string(buffer *to, const char *text, size_t len, int is_ascii) noexcept
     int json_put_integer(buffer *to, int64_t number) noexcept
     int json_has_wide_integer(const char *text, size_t len) noexcept
+    size_t json_space_len(const char *text, size_t len) noexcept
+    int json_ends_in_object(const char *text, size_t len) noexcept
+    Py_ssize_t json_find_outside(const char *text, size_t len, const char *word, size_t word_len) noexcept
+    size_t json_count_hard_floats(const char *text, size_t len) noexcept
 
 
 cdef extern from "guard.h" nogil:

@@ -345,6 +345,15 @@ class LogSetup:
     def find_spec(self, *name_path_target: Any, **named: Any) -> Any: ...
     def ids(self) -> tuple[str, str | None]: ...
 
+def ends_in_object(text: str, /) -> bool:
+    """Whether the innermost bracket that is open at the end of a valid document's beginning is a brace."""
+
+def find_outside(text: str, word: bytes, /) -> int:
+    """Where a word first stands outside of strings; -1: nowhere."""
+
+def count_hard_floats(text: bytes, /) -> int:
+    """How many numbers a reader of floats may have to take the slow way."""
+
 def log_setup() -> LogSetup | None:
     """This process's LogSetup; None before take_over()."""
 

@@ -278,35 +278,11 @@ def _place(text: str, at: int) -> str:
     return f"line {line} column {column}"
 
 
-def _is_in_object(text: str, at: int) -> bool:
-    """Whether the innermost bracket that is open at `at`, in a document that is valid up to there, is a brace."""
-    i, is_inside = 0, False
-    opened = []
-    while i < at:
-        if text[i] == '"':
-            is_inside = not is_inside
-        elif is_inside and text[i] == "\\":
-            i += 1
-        elif not is_inside and text[i] in "[{":
-            opened.append(text[i])
-        elif not is_inside and text[i] in "]}":
-            opened.pop()
-        i += 1
-    return opened[-1:] == ["{"]
-
-
 def _constant_at(text: str, name: str) -> int:
     """Where the first constant stands that is outside of a string."""
-    at, is_inside = 0, False
-    while at < len(text):
-        if text[at] == '"':
-            is_inside = not is_inside
-        elif is_inside and text[at] == "\\":
-            at += 1
-        elif not is_inside and text.startswith(name, at):
-            return at
-        at += 1
-    return 0
+    from fastlambda._core import find_outside
+
+    return max(find_outside(text, name.encode()), 0)
 
 
 def _reason(text: str, message: str, at: int) -> str:
@@ -320,9 +296,9 @@ def _reason(text: str, message: str, at: int) -> str:
     elif message.startswith("Illegal trailing comma"):  # from Python 3.13 on
         in_object = message.endswith("object")
         message = "Expecting property name enclosed in double quotes" if in_object else "Expecting value"
-        at += 1
-        while text[at] in " \t\n\r":
-            at += 1
+        at = len(text) - len(text[at + 1 :].lstrip(" \t\n\r"))
     elif message == "Expecting ',' delimiter":
-        message += " or '}'" if _is_in_object(text, at) else " or ']'"
+        from fastlambda._core import ends_in_object
+
+        message += " or '}'" if ends_in_object(text[:at]) else " or ']'"
     return f"{message}: {_place(text, at)} (char {at})"

@@ -72,19 +72,17 @@ class HttpStream:
         if type(status) is not int or not 100 <= status <= 599:
             raise UsageError(f"an HTTP status is an int from 100 to 599, not {status!r}")
         self.status = status
-        self.headers: dict[str, str] = {}
         self.cookies = list(cookies)
         names: dict[str, str] = {}
+        values: dict[str, list[str]] = {}
         for name, value in headers.items() if hasattr(headers, "items") else headers:
             _check_header(name, value)
             lower = name.lower()
             if lower == "set-cookie":
                 self.cookies.append(value)
-            elif lower in names:
-                self.headers[names[lower]] += ", " + value
             else:
-                names[lower] = name
-                self.headers[name] = value
+                values.setdefault(names.setdefault(lower, name), []).append(value)
+        self.headers = {name: ", ".join(several) for name, several in values.items()}
         for cookie in self.cookies:
             _check_header("set-cookie", cookie)
         if "content-type" not in names:

@@ -35,6 +35,7 @@ NEIGHBOURS = {
     ("face", "_core"),
     ("face", "logs"),
     ("codec", "_core"),
+    ("typed", "_core"),
     ("hooks", "_core"),
     ("logs", "_core"),
     ("handler", "_core"),

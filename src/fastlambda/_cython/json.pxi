@@ -96,6 +96,8 @@ cdef class Codec:
                     return self.loads(body)
                 except ValueError:
                     pass          # a byte order mark, a lone surrogate, 1e400: or really not JSON
+            if size > RENT_BUDGET:
+                late(b"json.decoder", b"JSONDecodeError")   # else the scanner fails in vain first, see explain()
             return self.decode_exactly(body)
         finally:
             if collects:
@@ -113,10 +115,10 @@ cdef class Codec:
             elif size >= 6 and memcmp(data, b"\xc3\xaf\xc2\xbb\xc2\xbf", 6) == 0:
                 at = 3    # a byte order mark encoded twice, which AWS's client takes too
             if at or data[0] <= c" ":     # few documents begin so; an empty one has its NUL there
-                at = skip_space(text, at, end)
+                at = skip_space(text, at)
             value, at = self.scan(text, at)
             if at != end:
-                at = skip_space(text, at, end)
+                at = skip_space(text, at)
             if at == end:
                 return value
             exc = None
@@ -294,10 +296,30 @@ cdef object scanner():
         return make_scanner(late(b"json", b"JSONDecoder")(parse_constant=refuse_constant))
 
 
-cdef Py_ssize_t skip_space(str text, Py_ssize_t at, Py_ssize_t end) except -1:
-    while at < end and text[at] in " \t\n\r":
-        at += 1
-    return at
+cdef Py_ssize_t skip_space(str text, Py_ssize_t at) except -1:
+    cdef Py_ssize_t size
+    cdef str rest = text[at:]
+    cdef const char *data = PyUnicode_AsUTF8AndSize(rest, &size)
+    return at + json_space_len(data, size)
+
+
+def ends_in_object(str text, /):
+    """Whether the innermost bracket that is open at the end of a valid document's beginning is a brace."""
+    cdef Py_ssize_t size
+    cdef const char *data = PyUnicode_AsUTF8AndSize(text, &size)
+    return json_ends_in_object(data, size) != 0
+
+
+def find_outside(str text, bytes word, /):
+    """Where a word first stands outside of strings; -1: nowhere."""
+    cdef Py_ssize_t size
+    cdef const char *data = PyUnicode_AsUTF8AndSize(text, &size)
+    return json_find_outside(data, size, PyBytes_AsString(word), PyBytes_Size(word))
+
+
+def count_hard_floats(bytes text, /):
+    """How many numbers a reader of floats may have to take the slow way."""
+    return json_count_hard_floats(PyBytes_AsString(text), PyBytes_Size(text))
 
 
 cdef int put(buffer *to, const char *text, size_t size) except -1:

@@ -186,7 +186,7 @@ void guard_tell_memory(uint64_t used, uint64_t limit)
     int len = snprintf(line, sizeof line, "fastlambda: [WARN] %llu of the function's %llu MB of memory are in use\n",
                        (unsigned long long)(used >> 20), (unsigned long long)(limit >> 20));
 
-    if (write(STDERR_FILENO, line, (size_t)len) < 0)
+    if (write(guard_stderr(false), line, (size_t)len) < 0)
         return;
 }
 

@@ -193,3 +193,100 @@ int json_has_wide_integer(const char *text, size_t len)
             return 1;
     }
 }
+
+size_t json_space_len(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'))
+        at++;
+    return at;
+}
+
+/* The index of the quote that begins the string whose last quote is at `end`: the nearest one without a backslash before it,
+ * for an opening quote never has one, and a quote inside always does. */
+static size_t string_start(const char *text, size_t end)
+{
+    while (end > 0) {
+        end--;
+        if (text[end] == '"' && (end == 0 || text[end - 1] != '\\'))
+            return end;
+    }
+    return 0;
+}
+
+int json_ends_in_object(const char *text, size_t len)
+{
+    size_t n_closed = 0;
+
+    while (len > 0) {
+        switch (text[--len]) {
+        case '"':
+            len = string_start(text, len);
+            break;
+        case ']':
+        case '}':
+            n_closed++;
+            break;
+        case '[':
+        case '{':
+            if (n_closed == 0)
+                return text[len] == '{';
+            n_closed--;
+        }
+    }
+    return 0;
+}
+
+/* The index behind the string that begins at `at`. */
+static size_t string_end(const char *text, size_t at, size_t len)
+{
+    const char *quote = text + at;
+
+    while ((quote = memchr(quote + 1, '"', len - (size_t)(quote + 1 - text))) != NULL) {
+        const char *slash = quote;
+
+        while (slash[-1] == '\\') /* the string's first quote ends it */
+            slash--;
+        if ((quote - slash) % 2 == 0)
+            return (size_t)(quote - text) + 1;
+    }
+    return len;
+}
+
+ptrdiff_t json_find_outside(const char *text, size_t len, const char *word, size_t word_len)
+{
+    size_t at = 0, i, n_characters = 0;
+
+    while (at + word_len <= len) {
+        if (text[at] == '"') {
+            at = string_end(text, at, len);
+        } else if (text[at] == *word && memcmp(text + at, word, word_len) == 0) {
+            for (i = 0; i < at; i++)
+                n_characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+            return (ptrdiff_t)n_characters;
+        } else {
+            at++;
+        }
+    }
+    return -1;
+}
+
+size_t json_count_hard_floats(const char *text, size_t len)
+{
+    size_t at = 0, count = 0;
+
+    while (at < len) {
+        size_t start = at, n_digits = 0;
+
+        for (; at < len && (is_digit(text[at]) || text[at] == '.'); at++)
+            n_digits += text[at] != '.';
+        if (at == start || (start > 0 && text[start - 1] == '"')) {
+            at++;
+            continue;
+        }
+        count += n_digits >= 20 || (len - at > 4 && (text[at] | 32) == 'e' && text[at + 1] == '-' && is_digit(text[at + 2]) &&
+                                    is_digit(text[at + 3]) && is_digit(text[at + 4]));
+    }
+    return count;
+}

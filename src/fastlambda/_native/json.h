@@ -20,4 +20,14 @@ int json_put_integer(struct buffer *to, int64_t number);
  * Digits inside strings only count where a number could begin before them, so that ids in strings do not. */
 int json_has_wide_integer(const char *text, size_t len);
 
+/* How many characters at the start are JSON's white space. */
+size_t json_space_len(const char *text, size_t len);
+/* 1 when the innermost bracket that is open at the end of `text` is a brace.  The text is the beginning of a valid document. */
+int json_ends_in_object(const char *text, size_t len);
+/* Where `word` first stands outside of strings, in characters; -1: nowhere.  The text is valid up to there. */
+ptrdiff_t json_find_outside(const char *text, size_t len, const char *word, size_t word_len);
+/* How many numbers a reader of floats may have to take the slow way: 20 digits and more, or an exponent of three digits below
+ * zero. */
+size_t json_count_hard_floats(const char *text, size_t len);
+
 #endif

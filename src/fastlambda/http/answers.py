@@ -135,14 +135,10 @@ def _text(headers: "Headers", body: bytes) -> "tuple[str, bool]":
 
 
 def _joined(headers: "Iterable[tuple[str, str]]") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in headers:
-        name = name.lower()
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+    return {name: ", ".join(values) for name, values in _grouped(headers).items()}
 
 
-def _grouped(headers: "Headers") -> dict[str, list[str]]:
+def _grouped(headers: "Iterable[tuple[str, str]]") -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in headers:
         found.setdefault(name.lower(), []).append(value)

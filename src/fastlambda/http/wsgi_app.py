@@ -226,6 +226,7 @@ def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
     }
     if request.client_port:
         environ["REMOTE_PORT"] = str(request.client_port)
+    found: dict[str, list[str]] = {}
     for name, value in request.headers:
         if "_" in name:
             continue  # else it would stand for the name with "-", which a gateway may have set
@@ -234,8 +235,9 @@ def environ_of(request: Request, context: "Context") -> "dict[str, Any]":
             continue
         if key != "CONTENT_TYPE":
             key = "HTTP_" + key
-        value = _told(value)
-        environ[key] = f"{environ[key]}{'; ' if name == 'cookie' else ','}{value}" if key in environ else value
+        found.setdefault(key, []).append(_told(value))
+    for key, values in found.items():
+        environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(values)
     return environ
 
 
