@@ -45,6 +45,10 @@ def explain(exc: ImportError) -> "NoReturn":
             f"use Python {oldest} or newer; in Lambda, choose a runtime from python{oldest} on, and make the zip for "
             f"it: fastlambda package --python {oldest}"
         )
+    elif "t" in sys.abiflags:
+        # Found or not: such an interpreter loads no extension of the stable ABI that was built for the others.
+        lines.append(f"  found          {', '.join(found) or 'no _core'}; this is a free-threaded build (no GIL)")
+        cure = "use the ordinary build of this Python, as Lambda does: fastlambda has none for free-threaded ones"
     elif not found:
         lines.append(f"  found          no _core with one of {', '.join(EXTENSION_SUFFIXES)}")
         cure = (

@@ -21,6 +21,7 @@ class Config:
         json_layout: "aws" to write results in the layout of AWS's client; None: compact.
         log_format, log_level, telemetry_fd: as Lambda names them, or None.
         register_extension: whether this process registers as an extension, so that Lambda sends SIGTERM.
+        lazy_imports: whether the function's modules import lazily (Python 3.15).
         pipeline: whether a result and the next poll leave in one write.
         guard: whether deadlines, memory and init are watched.
         timeout_margin_ms: a handler is interrupted this many milliseconds before its deadline.
@@ -52,6 +53,7 @@ class Config:
     log_level: str | None
     telemetry_fd: str | None
     register_extension: bool
+    lazy_imports: bool
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Config:
         log_level: str | None = ...,
         telemetry_fd: str | None = ...,
         register_extension: bool = ...,
+        lazy_imports: bool = ...,
         pipeline: bool = ...,
         guard: bool = ...,
         timeout_margin_ms: int = ...,
@@ -302,7 +305,7 @@ class Runtime:
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""
 
-def main_managed(task: str, sites: list[str], runtime_dir: str, /) -> None:
+def main_managed(task: str, sites: list[str], runtime_dir: str, /) -> Exception | None:
     """main() for the exec wrapper of a managed runtime, whose program has set sys.path."""
 
 class Codec:

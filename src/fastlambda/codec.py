@@ -24,8 +24,8 @@ def orjson_functions() -> "tuple[Callable[..., object], Callable[..., bytes], Ca
     """orjson's loads and dumps, the fallback and the options for dumps; None when orjson cannot be imported."""
     try:
         import orjson
-    except ImportError:
-        return None  # e.g. a wheel for another processor in a layer: the process works without
+    except Exception:
+        return None  # not there, for another processor, broken: the process works without
 
     fragment = orjson.Fragment
 

@@ -493,6 +493,8 @@ def fail_init(channel: object, exc: BaseException) -> "NoReturn":
         raise exc
     report = ErrorReport(exc, "")
     report.log()
+    if "fastlambda.lazy" in sys.modules:
+        sys.modules["fastlambda.lazy"].explain(exc, in_init=True)
     try:
         http_status, body = post_phase(channel, report, b"init")
         if http_status // 100 != 2:

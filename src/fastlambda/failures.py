@@ -44,6 +44,8 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
         runtime.fail_bare(inv, exc)
         raise
     report.log()
+    if "fastlambda.lazy" in sys.modules:
+        sys.modules["fastlambda.lazy"].explain(exc, in_init=False)
     answer = None if runtime.face is None else runtime.face.post_error(inv, report)
     if answer is None:
         runtime.claim()

@@ -15,7 +15,7 @@ NATIVE = sorted((PACKAGE / "_native").glob("*.[ch]"))
 # Arrows point down: a room may import those of a lower floor, and of its own only where it is named.
 FLOORS: list[set[str]] = [
     {"_version", "errors", "stacks", "_broken", "upload"},
-    {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "logs", "hooks", "redact", "face"},
+    {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "lazy", "logs", "hooks", "redact", "face"},
     {"aws_client", "runner", "streams", "streaming", "_managed"},
     {"batch", "custom_resource", "rotate", "http", "__init__", "__main__"},
     {"local", "packaging", "testing"},
@@ -34,6 +34,7 @@ NEIGHBOURS = {
     ("_core", "face"),
     ("face", "_core"),
     ("face", "logs"),
+    ("_core", "lazy"),  # FASTLAMBDA_LAZY_IMPORTS=1
     ("codec", "_core"),
     ("typed", "_core"),
     ("hooks", "_core"),

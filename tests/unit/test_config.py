@@ -36,6 +36,7 @@ SWITCHES = {
     "pipeline": ("FASTLAMBDA_PIPELINE", False),
     "guard": ("FASTLAMBDA_GUARD", True),
     "register_extension": ("FASTLAMBDA_REGISTER_EXTENSION", False),
+    "lazy_imports": ("FASTLAMBDA_LAZY_IMPORTS", False),
 }
 
 

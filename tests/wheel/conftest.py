@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import pythons
 from e2e import Installed
 from support import ROOT, clean_env
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def wheelhouse() -> Path:
         for pattern in ("src/**/*", "packages/**/*", "tools/wheelhouse.py", "*.toml", "setup.py")
         for path in ROOT.glob(pattern)
     ]
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(platform.machine().encode())
     endings = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".sh", ".toml")
     for path in sorted(p for p in sources if p.is_file() and p.suffix in endings):
         if path.name != "_core.c":
@@ -39,7 +40,7 @@ def wheelhouse() -> Path:
 def find_python(version: str) -> str | None:
     from fastlambda.packaging.bytecode import find_python
 
-    return find_python(version)
+    return find_python(version) or pythons.path_of(version)
 
 
 def install(python: str, wheelhouse: Path, folder: Path, *packages: str) -> Installed:

@@ -293,7 +293,8 @@ cdef object scanner():
             strict=True, object_hook=None, object_pairs_hook=None, array_hook=None, parse_float=float, parse_int=int,
             parse_constant=refuse_constant))
     except AttributeError:
-        return make_scanner(late(b"json", b"JSONDecoder")(parse_constant=refuse_constant))
+        pass
+    return make_scanner(late(b"json", b"JSONDecoder")(parse_constant=refuse_constant))
 
 
 cdef Py_ssize_t skip_space(str text, Py_ssize_t at) except -1:

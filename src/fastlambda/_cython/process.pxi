@@ -25,10 +25,14 @@ def main(list argv=None):
     try:
         start(sys.argv[1:] if argv is None else argv)
     except Exception as exc:
-        leave = late_if_possible(b"fastlambda.errors", b"leave")
-        if leave is None:
-            raise   # the traceback tells it
         leave(exc)
+
+
+cdef int leave(exc) except -1:
+    told = late_if_possible(b"fastlambda.errors", b"leave")
+    if told is None:
+        raise exc   # the traceback tells it
+    told(exc)
 
 
 cdef int start(list argv) except -1:
@@ -38,6 +42,8 @@ cdef int start(list argv) except -1:
         late(b"fastlambda.handler", b"usage")(argv)
     put_task_root(config)
     watch_init(config)
+    if config.lazy_imports:
+        late(b"fastlambda.lazy", b"begin")()
     if ":" in target:
         late(b"fastlambda.runner", b"runtime_for_target")(target, config).serve()
     else:
@@ -81,37 +87,64 @@ def main_managed(str task, list sites, str runtime_dir, /):
         task: the function's folder.
         sites: the layers' package folders.
         runtime_dir: where AWS's start script is.
+
+    Returns:
+        None when the loop has ended; what went wrong when that was before the first poll and no fault of the function's:
+        then AWS's client can still do all of it, and the environment is as it was.
     """
-    cdef str own
-    if "PYTHONPATH" not in _environ:   # the interpreter runs with -S
-        _environ["PYTHONPATH"] = runtime_dir
-        own = sys.path[3]
-        if holds_site_files(own):
-            late(b"site", b"main")()
-        else:   # what the site module gives to functions
-            builtins = sys.modules["builtins"]
-            for name in ("exit", "quit"):
-                setattr(builtins, name, late(b"_sitebuiltins", b"Quitter")(name, "Ctrl-D (i.e. EOF)"))
-            builtins.help = late(b"_sitebuiltins", b"_Helper")()
-        for folder in [task, *sites]:
-            add_site(folder)
-    else:
-        add_site(task)
-    main([])
+    cdef bint is_ours = "PYTHONPATH" not in _environ   # the interpreter runs with -S
+    telemetry_fd = _environ.get("_LAMBDA_TELEMETRY_LOG_FD")
+    try:
+        if is_ours:
+            _environ["PYTHONPATH"] = runtime_dir
+            put_sites([task, *sites])
+        else:
+            add_site(task)
+        start([])
+        why = None
+    except Exception as exc:
+        why = exc
+    if why is None:
+        return None
+    if LOGS is not None and (LOGS.runtime.is_polling or LOGS.runtime.invocation is not None):
+        leave(why)
+    if is_ours:
+        _environ.pop("PYTHONPATH", None)
+    if LOGS is not None and LOGS.fd >= 0:
+        _environ["_LAMBDA_TELEMETRY_LOG_FD"] = telemetry_fd
+        late(b"os", b"set_inheritable")(LOGS.fd, True)
+    return why
+
+
+cdef int put_sites(list folders) except -1:
+    """What the site module does in a start without -S."""
+    cdef str own = sys.path[3]
+    if holds_site_files(own):
+        late(b"site", b"main")()
+    else:   # what it gives to functions
+        builtins = sys.modules["builtins"]
+        for name in ("exit", "quit"):
+            setattr(builtins, name, late(b"_sitebuiltins", b"Quitter")(name, "Ctrl-D (i.e. EOF)"))
+        builtins.help = late(b"_sitebuiltins", b"_Helper")()
+    for folder in folders:
+        add_site(folder)
+    return 0
 
 
 cdef int add_site(str folder) except -1:
-    """site.addsitedir(), where there is a .pth file."""
+    """site.addsitedir(), where there is something for it."""
     if holds_site_files(folder):
         late(b"site", b"addsitedir")(folder)
     return 0
 
 
 cdef bint holds_site_files(str folder) except -1:
-    """Whether the site module would find something to do in a folder: .pth files, sitecustomize, usercustomize."""
+    """Whether the site module would find something to do in a folder: .pth files, from Python 3.15 on .start files,
+    sitecustomize, usercustomize.
+    """
     try:
         names = late(b"os", b"listdir")(folder)
     except OSError:
         return False
     listing = "\n%s\n" % "\n".join(names)
-    return ".pth\n" in listing or "\nsitecustomize" in listing or "\nusercustomize" in listing
+    return ".pth\n" in listing or ".start\n" in listing or "\nsitecustomize" in listing or "\nusercustomize" in listing

@@ -39,6 +39,7 @@ static const struct setting {
     {"log_format", "AWS_LAMBDA_LOG_FORMAT", SETTING_TEXT, 0},
     {"log_level", "AWS_LAMBDA_LOG_LEVEL", SETTING_TEXT, 0},
     {"telemetry_fd", "_LAMBDA_TELEMETRY_LOG_FD", SETTING_TEXT, 0},
+    {"lazy_imports", "FASTLAMBDA_LAZY_IMPORTS", SETTING_SWITCH, 0},
     {"register_extension", "FASTLAMBDA_REGISTER_EXTENSION", SETTING_SWITCH, 0},
 };
 

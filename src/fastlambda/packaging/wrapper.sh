@@ -2,8 +2,8 @@
 # Starts fastlambda in place of AWS's client in a managed Python runtime: AWS_LAMBDA_EXEC_WRAPPER=/opt/fastlambda-wrapper
 #
 # Lambda calls it with the interpreter and AWS's start script.  The same interpreter is started, with sys.path as AWS's
-# script makes it.  If fastlambda cannot start, a line says why and AWS's client runs; with FASTLAMBDA_STRICT=1 the
-# process ends instead.  A shell, because Python's path has the version in it: it costs half a millisecond.
+# script makes it.  If fastlambda cannot start, whatever the reason before its first poll, a line says why and AWS's
+# client runs; with FASTLAMBDA_STRICT=1 the process ends instead.  A shell, because Python's path has the version in it: it costs half a millisecond.
 
 if [ "$1" = --without ]; then
     why="fastlambda cannot start: $2"
@@ -39,9 +39,13 @@ try:
     else: sys.path[:1] = [task, *sites, sys.prefix + lib, runtime]
     from fastlambda._core import main_managed
 except Exception as exc:
-    execv(me, [me, "--without", "%s (%s: %s)" % (exc, sys.executable, type(exc).__name__), *command])
-sys.argv[:] = command[1:]
-main_managed(task, sites, runtime)'
+    why = exc
+else:
+    sys.argv[:] = command[1:]
+    why = main_managed(task, sites, runtime)
+if why is not None:
+    text = " ".join(("%s (%s: %s)" % (why, sys.executable, type(why).__name__)).split())
+    execv(me, [me, "--without", text, *command])'
 
 # Without an own PYTHONPATH nothing but that program knows the folders, so the site module, about a tenth of the start,
 # is left out (-S); main_managed() runs it when there is something in it to do.
