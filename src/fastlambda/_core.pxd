@@ -421,6 +421,7 @@ cdef class LogSetup:
     # Set once.
     cdef readonly Runtime runtime
     cdef readonly int fd          # the telemetry descriptor; -1: records go to standard output
+    cdef uint64_t file            # what `fd` stands for, see file.h
     cdef bint has_logging         # somebody has imported it
 
     cdef int begin(self, Runtime runtime) except -1

@@ -426,6 +426,7 @@ def _write(stream: object, text: str) -> None:
 
 def complain(text: str) -> None:
     """One line about the runtime itself, on stderr."""
+    text = text.replace("\r\n", "\r").replace("\n", "\r")  # a message of the function's must not begin another
     _write(sys.stderr, f"fastlambda: {text}\n")
 
 

@@ -45,6 +45,14 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
+def one_line(text: str) -> str:
+    """An entry as one line: the platform splits at a line feed only, and shows a carriage return as a line break.
+
+    What follows a line feed in a message would be an entry of its own, a REPORT say.
+    """
+    return text.rstrip("\r\n").replace("\r\n", "\r").replace("\n", "\r") + "\n"
+
+
 class StandardLogSink:
     """Log records go to standard output, as they are."""
 
@@ -56,7 +64,7 @@ class StandardLogSink:
 
         It gets there whatever the stream's encoding: what that cannot write is escaped.
         """
-        text = "\r".join(message_lines) + "\n"
+        text = one_line("\n".join(message_lines))
         try:
             _print(text)
         except UnicodeError:
@@ -80,6 +88,13 @@ class FramedTelemetryLogSink:
         from os import write
         from time import time_ns
 
+        from fastlambda._core import log_setup
+
+        setup = log_setup()
+        if setup is not None and setup.fd == self.fd and not setup.has_telemetry():
+            # User code has closed it, and its number may be another file's.
+            _print(one_line(msg))
+            return
         text = msg.encode("utf-8", "backslashreplace")
         head = (frame_type or _UNLEVELED) + len(text).to_bytes(4, "big") + (time_ns() // 1000).to_bytes(8, "big")
         frame = head + text
@@ -281,7 +296,16 @@ def configure(logging: "Any", setup: "Any") -> None:
     handler: Any = (LambdaLoggerHandlerWithFrameType if has_levels else LambdaLoggerHandler)(sink)
     if is_text:
         layout = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-        handler.setFormatter(logging.Formatter(layout, _DATE))
+        is_framed = setup.fd >= 0
+
+        class Formatter(logging.Formatter):  # type: ignore[misc]
+            """One line for each record, where nothing else tells one from the next."""
+
+            def format(self, record: "Any") -> str:
+                text = str(super().format(record))
+                return text if is_framed else one_line(text)
+
+        handler.setFormatter(Formatter(layout, _DATE))
     else:
         handler.setFormatter(JsonFormatter())
     handler.addFilter(LambdaLoggerFilter())

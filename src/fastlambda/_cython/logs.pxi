@@ -38,6 +38,7 @@ cdef class LogSetup:
         self.fd = -1
         if config.telemetry_fd:
             self.fd = int(config.telemetry_fd)
+            self.file = file_of(self.fd)
             _environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
             late(b"os", b"set_inheritable")(self.fd, False)
         return 0
@@ -54,6 +55,10 @@ cdef class LogSetup:
         elif PyUnicode_CompareWithASCIIString(name, b"keyword") == 0:
             lend_submodule(sys.modules.get("collections"))
         return None
+
+    def has_telemetry(self):
+        """Whether the platform's descriptor is there, and user code has not put another file in its place."""
+        return self.fd >= 0 and file_of(self.fd) == self.file
 
     def ids(self):
         """Request id and tenant id of the invocation under way, for log records."""

@@ -81,6 +81,20 @@ bool net_is_ours(int fd, uint64_t identity)
     return fd >= 0 && (identity & COOKIE_BITS) && cookie_of(fd) == (identity & COOKIE_BITS);
 }
 
+/* A function that has closed its standard streams goes on printing: that must not reach a connection. */
+static int above_standard_streams(int fd)
+{
+    int higher;
+
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (higher < 0)
+        higher = -errno;
+    close(fd);
+    return higher;
+}
+
 static int open_socket(int family)
 {
     struct timeval look_up = {.tv_usec = NET_LOOK_UP_MS * 1000};
@@ -97,6 +111,9 @@ static int open_socket(int family)
         return -errno;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
+    fd = above_standard_streams(fd);
+    if (fd < 0)
+        return fd;
 #ifdef SO_NOSIGPIPE
     setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
 #endif
