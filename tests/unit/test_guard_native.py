@@ -30,7 +30,17 @@ def names() -> list[str]:
 @pytest.fixture(scope="module", params=list(BUILDS))
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("guard") / request.param
-    command = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g", "-pthread", *BUILDS[request.param]]
+    command = [
+        "gcc",
+        "-std=gnu11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-g",
+        "-pthread",
+        "-DFASTLAMBDA_DEBUG=1",
+        *BUILDS[request.param],
+    ]
     command += [f"-I{NATIVE}", str(CHECKS), *map(str, sorted(NATIVE.glob("*.c"))), "-o", str(made)]
     subprocess.run(command, check=True)
     return made

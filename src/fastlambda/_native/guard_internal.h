@@ -7,6 +7,7 @@
 #define FASTLAMBDA_GUARD_INTERNAL_H
 
 #include "guard.h"
+#include "guard_moves.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND (1000 * NS_PER_MS)

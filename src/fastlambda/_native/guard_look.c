@@ -64,6 +64,18 @@ static void look_at_connection(struct guard *g, struct guard_slot *slot)
         (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
 }
 
+/* The thread's only way to change a word: it says what was read, and gets what is there now. */
+static bool move(struct guard_slot *slot, uint64_t *word, enum guard_reason reason, enum guard_state to)
+{
+    uint64_t wanted = WORD(GENERATION(*word), reason, to);
+
+    guard_check_move(GUARD_BY_THREAD, STATE(*word), to);
+    if (!atomic_compare_exchange_strong(&slot->word, word, wanted))
+        return false;
+    *word = wanted;
+    return true;
+}
+
 /* What runs after the answer: told of once. The reason in the word is the note that it was. */
 static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint64_t word, uint64_t now)
 {
@@ -74,7 +86,7 @@ static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint
         return GUARD_NEVER;
     if (now < due)
         return due;
-    if (!atomic_compare_exchange_strong(&slot->word, &word, WORD(GENERATION(word), GUARD_TIMEOUT, GUARD_AFTER)))
+    if (!move(slot, &word, GUARD_TIMEOUT, GUARD_AFTER))
         return now;
     (g->tell ? g->tell : guard_tell_stacks)(g, deadline > now ? deadline - now : 0);
     return GUARD_NEVER;
@@ -107,11 +119,8 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
     else if (pressure != GUARD_PRESSURE_NONE)
         wanted = GUARD_MEMORY;
     if (!IS_OVER(word) && wanted != GUARD_NO_REASON && REASON(word) != wanted && REASON(word) != GUARD_TIMEOUT) {
-        uint64_t interrupted = WORD(GENERATION(word), wanted, STATE(word));
-
-        if (!atomic_compare_exchange_strong(&slot->word, &word, interrupted))
+        if (!move(slot, &word, wanted, STATE(word)))
             return now; /* the loop has moved on: look again */
-        word = interrupted;
         atomic_store_explicit(&slot->interrupted_at, now, memory_order_relaxed);
     }
 
@@ -129,7 +138,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
 
         if (was == GUARD_STREAM_WRITING && !is_full && now + CUT_BEFORE < deadline)
             return earlier(now + NS_PER_MS, deadline - CUT_BEFORE);
-        if (!atomic_compare_exchange_strong(&slot->word, &word, WORD(GENERATION(word), reason, GUARD_FIRED)))
+        if (!move(slot, &word, reason, GUARD_FIRED))
             return now;
         (g->last_word ? g->last_word : guard_end_process)(g, slot, was, reason);
         return GUARD_NEVER;

@@ -100,6 +100,7 @@ int guard_arm(struct guard *g, struct guard_slot *slot, const struct guard_call 
     slot->generation++;
     /* Publishes all of the above; and this store before the load of next_wake below is the loop's half of the alarm
      * clock (guard.h), so both are sequentially consistent. */
+    guard_check_move(GUARD_BY_LOOP, STATE(atomic_load(&slot->word)), GUARD_RUNNING);
     atomic_store(&slot->word, WORD(slot->generation, GUARD_NO_REASON, GUARD_RUNNING));
 
     due = atomic_load_explicit(&slot->step_zero_ns, memory_order_relaxed);
@@ -120,6 +121,7 @@ static int move_on(struct guard_slot *slot, enum guard_state to)
     while (STATE(word) != GUARD_FIRED) {
         uint64_t over = to == GUARD_ANSWERING ? 0 : word & GUARD_OVER;
 
+        guard_check_move(GUARD_BY_LOOP, STATE(word), to);
         if (atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word), REASON(word), to) | over))
             return (int)REASON(word);
     }
@@ -135,9 +137,11 @@ int guard_report(struct guard_slot *slot)
 {
     uint64_t word = atomic_load(&slot->word);
 
-    while (is_watched(STATE(word)))
+    while (is_watched(STATE(word))) {
+        guard_check_move(GUARD_BY_LOOP, STATE(word), STATE(word));
         if (atomic_compare_exchange_weak(&slot->word, &word, word | GUARD_OVER))
             return (int)REASON(word);
+    }
     return STATE(word) == GUARD_FIRED ? GUARD_LOST : (int)REASON(word);
 }
 
@@ -168,6 +172,7 @@ void guard_begin_after(struct guard *g, struct guard_slot *slot)
     due = deadline - earlier(g->config.last_ns, (deadline - now) / 2);
     atomic_store_explicit(&slot->step_two_ns, due, memory_order_relaxed);
     /* Only the loop leaves ANSWERING. The reason that the handler was interrupted for is over. As in guard_arm(). */
+    guard_check_move(GUARD_BY_LOOP, STATE(word), GUARD_AFTER);
     atomic_store(&slot->word, WORD(GENERATION(word), GUARD_NO_REASON, GUARD_AFTER));
     if (due < atomic_load(&g->next_wake))
         kick(g);
