@@ -523,6 +523,23 @@ static void memory_that_lives_is_left_alone(void)
     CHECK(n_interrupts == 0 && n_last_words == 0 && guard_answer(slot) == GUARD_NO_REASON);
 }
 
+static void a_log_that_nobody_reads_does_not_keep_the_thread(void)
+{
+    struct guard_slot *slot = open_without_a_margin();
+    uint64_t t = guard_now_ns();
+    char page[4096] = {0};
+    int ends[2], before = dup(STDERR_FILENO);
+
+    CHECK(pipe(ends) == 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+    while (write(ends[1], page, sizeof page) > 0)
+        ;
+    CHECK(fcntl(ends[1], F_SETFL, 0) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+    arm(slot, 0, -1);
+    look_at_memory(t, (uint64_t)960 << 20); /* would wait for ever: the watchdog says so */
+    CHECK(dup2(before, STDERR_FILENO) == STDERR_FILENO);
+    CHECK(guard.has_told_memory && guard_answer(slot) == GUARD_NO_REASON);
+}
+
 static void memory_that_is_about_to_be_crossed_takes_two_steps(void)
 {
     struct guard_slot *slot = open_without_a_margin();
@@ -1058,6 +1075,7 @@ static const struct {
     ONE(a_stream_stuck_in_a_write_is_cut),
     ONE(memory_takes_the_same_two_steps),
     ONE(memory_that_lives_is_left_alone),
+    ONE(a_log_that_nobody_reads_does_not_keep_the_thread),
     ONE(memory_that_is_about_to_be_crossed_takes_two_steps),
     ONE(memory_that_nobody_can_stop_is_reported_at_once),
     ONE(a_caught_memory_error_is_the_handlers_own_affair),

@@ -141,7 +141,8 @@ def test_a_native_room_sees_only_the_rooms_it_may(path: Path) -> None:
         "file": {"file"},
         "fork": {"fork"},
         "guard": {"guard", "buffer"},
-        "guard_internal": {"guard"},
+        "guard_moves": {"guard"},
+        "guard_internal": {"guard", "guard_moves"},
         "guard_slot": {"guard_internal"},
         "guard_memory": {"guard_internal"},
         "guard_look": {"guard_internal", "net"},  # is the connection still ours?

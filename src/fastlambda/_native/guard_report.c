@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,6 +164,14 @@ static void complain(const struct guard *g, const struct guard_slot *slot, enum 
         return;
 }
 
+/* One line, unless it would have to wait for somebody to read: the thread has a deadline to watch. */
+static bool say(int fd, const char *line, size_t len)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+    return poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) && write(fd, line, len) >= 0;
+}
+
 /* The process goes on, so the handler's thread is asked: its own frames stand still while it dumps them. To the process,
  * as the alarm is, for that thread may be no more. */
 void guard_tell_stacks(struct guard *g, uint64_t left_ns)
@@ -173,7 +182,7 @@ void guard_tell_stacks(struct guard *g, uint64_t left_ns)
                        "time-out; the response is delivered. Stacks of all threads:\n",
                        (unsigned long long)(left_ns / NS_PER_MS));
 
-    if (write(guard_stderr(false), line, (size_t)len) < 0)
+    if (!say(guard_stderr(false), line, (size_t)len))
         return;
     if (g->config.dump_signal && guard_is_handled(g->config.dump_signal) && guard_stderr(false) == guard_keep_stderr())
         kill(getpid(), g->config.dump_signal);
@@ -186,8 +195,7 @@ void guard_tell_memory(uint64_t used, uint64_t limit)
     int len = snprintf(line, sizeof line, "fastlambda: [WARN] %llu of the function's %llu MB of memory are in use\n",
                        (unsigned long long)(used >> 20), (unsigned long long)(limit >> 20));
 
-    if (write(guard_stderr(false), line, (size_t)len) < 0)
-        return;
+    say(guard_stderr(false), line, (size_t)len);
 }
 
 /* Step two: answers, dumps the stacks, ends the process. The state is FIRED: the connection is ours, and the loop waits
