@@ -145,13 +145,17 @@ static void *call_prepare(void *prepare)
  * had nothing is prepared. */
 void guard_prepare(struct guard *g)
 {
+    pthread_attr_t attributes;
     pthread_t thread;
 
     if (g->is_prepared || !g->config.prepare)
         return;
     g->is_prepared = true;
-    if (pthread_create(&thread, NULL, call_prepare, &g->config.prepare) == 0) /* all signals are blocked here already */
-        pthread_detach(thread);
+    /* By attribute: pthread_detach() is not in libc.so.6 of glibc 2.17, which the wheels link against alone. */
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_create(&thread, &attributes, call_prepare, &g->config.prepare); /* all signals are blocked here already */
+    pthread_attr_destroy(&attributes);
 }
 
 void guard_stop(struct guard *g)
