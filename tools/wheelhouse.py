@@ -57,7 +57,7 @@ EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
 # The extension is part of every cold start; the rest of a wheel only of its download.
 MAX_EXTENSION = 185_000
 MAX_WHEEL = 205_000
-MAX_LOCAL_WHEEL = 65_000
+MAX_LOCAL_WHEEL = 90_000
 # What each of the two distributions may hold: they share the folder fastlambda/ and no file in it.
 BELONGS = re.compile(
     r"fastlambda/(?!local/|packaging/|testing/)(.+\.pyi?|py\.typed|_core\.abi3\.so)|fastlambda-[^/]+\.dist-info/.+"
