@@ -75,7 +75,7 @@ NEEDED_LOCAL = (
 # glibc_alone().  All of them mean the same in every version since.
 THREADS = {
     *("pthread_attr_setstacksize", "pthread_condattr_setclock", "pthread_create", "pthread_join", "pthread_kill"),
-    *("pthread_once", "pthread_sigmask"),
+    *("pthread_once", "pthread_sigmask", "dlsym"),
 }
 
 # Runs setup.py with neutral flags: how the building Python was compiled must not show in the wheels.

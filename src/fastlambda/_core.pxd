@@ -127,6 +127,10 @@ cdef extern from "rapi.h" nogil:
                       http1_span headers, http1_span invocation_id, uint64_t body_len) noexcept
 
 
+cdef extern from "arenas.h" nogil:
+    bint arenas_keep(size_t bound) noexcept
+    void arenas_release() noexcept
+
 cdef extern from "json.h" nogil:
     int json_put_string(buffer *to, const char *text, size_t len, int is_ascii) noexcept
     int json_put_integer(buffer *to, int64_t number) noexcept

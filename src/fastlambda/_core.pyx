@@ -203,6 +203,8 @@ cdef class Runtime:
 
     cpdef object decode(self, Invocation inv):
         """The event: the declared type, a JSON value, or bytes when the content type is not exactly JSON's."""
+        if PyBytes_Size(inv.body) >= LARGE_EVENT:
+            keep_arenas(self.config)
         if self.decoder is not None:
             return self.decoder(inv.body)
         return self.codec.decode(inv.body) if inv.has_json() else inv.body
@@ -443,6 +445,7 @@ cdef class Runtime:
         self.must_check_memory = False
         self.task = self.interruption = None # its traceback holds the handler's variables
         late(b"gc", b"collect")()
+        arenas_release()
         FASTLAMBDA_TRIM_HEAP()
         if guard_memory_is_low(guard_shared()):
             late(b"fastlambda.errors", b"complain")(

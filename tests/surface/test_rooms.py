@@ -140,6 +140,7 @@ def test_a_native_room_sees_only_the_rooms_it_may(path: Path) -> None:
         "diet": set(),
         "file": {"file"},
         "fork": {"fork"},
+        "arenas": {"arenas"},
         "guard": {"guard", "buffer"},
         "guard_moves": {"guard"},
         "guard_internal": {"guard", "guard_moves"},
