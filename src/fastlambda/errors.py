@@ -247,10 +247,12 @@ def _message(exc: BaseException) -> str:
 
 def error_type(exc: BaseException) -> str:
     """The name under which an exception is reported: its class's, or the platform's for what is ours."""
-    named = getattr(type(exc), "error_type", None)
     if isinstance(exc, (Fault, InvocationTimeout, MemoryExhausted)):
-        return exc.error_type if isinstance(exc, HandlerFault) else str(named)
-    return type(exc).__name__
+        return exc.error_type if isinstance(exc, HandlerFault) else str(getattr(type(exc), "error_type", None))
+    try:
+        return str(type(exc).__name__)
+    except Exception:  # a metaclass of the user's
+        return "Exception"
 
 
 # Frames of the extension; debug builds have them.
@@ -287,8 +289,10 @@ def _format(frames: list) -> list[str]:  # type: ignore[type-arg]
 def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int = 0) -> None:
     """Notes, members of a group, and the chain, each told once and after the frames of the exception itself."""
     seen.add(id(exc))
-    for note in getattr(exc, "__notes__", None) or ():
-        lines.append(f"Note: {note}\n")
+    try:
+        lines += [f"Note: {note}\n" for note in getattr(exc, "__notes__", None) or ()]
+    except Exception as broken:  # they may be anything, and their __str__ may do anything
+        lines.append(f"Note: <cannot be told: {error_type(broken)}>\n")
     if isinstance(exc, BaseExceptionGroup) and depth < 8:
         for i, member in enumerate(exc.exceptions[:50], 1):
             if id(member) not in seen:
@@ -420,7 +424,7 @@ def _write(stream: object, text: str) -> None:
     try:
         stream.write(text)  # type: ignore[attr-defined]
         stream.flush()  # type: ignore[attr-defined]
-    except (OSError, ValueError, AttributeError):
+    except Exception:  # it may be one of the user's
         pass
 
 
