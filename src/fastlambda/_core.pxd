@@ -196,6 +196,7 @@ cdef extern from "guard.h" nogil:
     void guard_begin_after(guard *g, guard_slot *slot) noexcept
     void guard_set_fd(guard_slot *slot, int fd, uint64_t identity) noexcept
     int guard_take_interrupt(guard_slot *slot) noexcept
+    c_bool guard_is_last_call(const guard_slot *slot) noexcept
     c_bool guard_is_unused(guard *g) noexcept
     c_bool guard_is_forked(const guard *g) noexcept
     c_bool guard_is_pending(const guard_slot *slot, uint64_t generation) noexcept
@@ -378,6 +379,7 @@ cdef class Runtime:
     cdef public object face       # face.py's, once something has looked for AWS's client; None: nothing has
     cdef public object wait       # what gives an awaitable's result, on the one event loop; None: there is none yet
     cdef readonly Codec codec
+    cdef readonly object home     # the frame that called serve(): what an interruption tells begins below it
     # The guard (docs/guard.md).
     cdef guard_slot *slot         # in the guard's static memory, this Runtime's from its first event to its end
     cdef bint is_guarded          # deadlines and memory are watched; else the slot only tells forked children
@@ -405,6 +407,7 @@ cdef class Runtime:
     cpdef Invocation poll(self)
     cpdef object decode(self, Invocation inv)
     cpdef object encode(self, result)
+    cpdef int post_answer_anyway(self, Invocation inv, result, payload) except -1
     cdef int post_answer(self, Invocation inv, payload, bint with_next) except -1
     cdef int note_answer(self, Invocation inv, int http_status, bytes body) except -1
     cdef int post_failure(self, Invocation inv, exc) except -1

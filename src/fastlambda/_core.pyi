@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
 from typing import Any
 
 from fastlambda.streams import HttpStream, ResponseStream
@@ -26,6 +27,8 @@ class Config:
         guard: whether deadlines, memory and init are watched.
         timeout_margin_ms: a handler is interrupted this many milliseconds before its deadline.
         timeout_last_ms: the process is ended, and the error reported, this many milliseconds before it.
+        after_timeout: what follows the report of an interruption: "exit" ends the process, "keep" goes on with the next
+            event, "raise" raises it out of the loop; None: "exit".
         memory_margin_mb: a handler is interrupted this many MiB below the memory limit; -1: just before it is crossed.
         init_limit_ms: Lambda's limit for init, shortly before which the stacks are dumped; 0: not watched.
     """
@@ -47,6 +50,7 @@ class Config:
     guard: bool
     timeout_margin_ms: int
     timeout_last_ms: int
+    after_timeout: str | None
     memory_margin_mb: int
     init_limit_ms: int
     log_format: str | None
@@ -291,16 +295,24 @@ class Runtime:
         """Posts an error without loading anything; raises `exc`."""
     def run_after(self, after: Callable[[], Any], /) -> int: ...
     interruption: BaseException | None
+    home: FrameType | None
     def publish_trace(self, inv: Invocation) -> int: ...
     task: Any
     def claim(self) -> int:
         """Makes the answer the loop's, where it is about to be written; waits for the end of the process when the guard
         has it."""
     def interrupt(self, *number_and_frame: Any) -> None: ...
+    def remaining_ms(self) -> int:
+        """Milliseconds until the deadline of the invocation under way, or the last one; -1: unknown."""
+    def post_answer_anyway(self, inv: Invocation, result: Any, payload: Any) -> int:
+        """Posts what an interrupted handler has returned, if that was on purpose; else the interruption."""
     def is_pending(self, generation: int) -> bool:
         """Whether the invocation of that generation is still to be answered by its handler."""
     def release_guard(self) -> None:
         """Gives back what the guard took; the next event takes it again.  May be called twice."""
+
+def raise_in_thread(ident: int, kind: type[BaseException], /) -> int:
+    """Raises `kind` in the thread of that identifier, once it runs Python code."""
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the function named on the command line, or by _HANDLER, until Lambda ends the process."""

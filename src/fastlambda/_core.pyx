@@ -103,6 +103,8 @@ cdef class Runtime:
     """
 
     def __init__(self, Config config, call, decode=None, encode=None, bint is_offline=False, /):
+        if config.after_timeout is not None and config.after_timeout not in ("exit", "keep", "raise"):
+            misused(b"after timeout", config.after_timeout)
         self.config = config
         self.codec = Codec(config.json, config.json_layout)
         self.bind(call, decode, encode)
@@ -124,12 +126,17 @@ cdef class Runtime:
     def serve(self, long limit=-1):
         """Answers invocations: for ever, or `limit` of them, or until SIGTERM where something is to be done then."""
         cdef bint is_pipelined = self.config.pipeline
+        self.home = sys._getframe()
         self.begin()
         try:
             while limit != 0 and not self.is_stopping:
                 self.serve_one(is_pipelined and limit != 1 and self.after is None)
                 limit -= 1
+                if self.interruption is not None:
+                    late(b"fastlambda.ending", b"after_interruption")(self)
         except BaseException:
+            if self.interruption is not None and not self.is_polling:   # its report could not be posted
+                late(b"fastlambda.ending", b"after_interruption")(self)
             if not (self.is_stopping and self.is_polling):   # else: hooks.Stop, out of the poll
                 raise
         finally:
@@ -165,7 +172,10 @@ cdef class Runtime:
         except BaseException as exc:
             self.post_failure(inv, exc)
         else:
-            self.post_answer(inv, payload, with_next and inv.after is None)
+            if self.interruption is None:
+                self.post_answer(inv, payload, with_next and inv.after is None)
+            else:
+                self.post_answer_anyway(inv, inv.result, payload)
         inv.let_go()    # where no result was posted
         if inv.after is not None:
             late(b"fastlambda.failures", b"run_last")(self, inv)
@@ -225,6 +235,15 @@ cdef class Runtime:
     def answer(self, Invocation inv, payload, /):
         """Posts what encode() returned."""
         self.post_answer(inv, payload, False)
+
+    cpdef int post_answer_anyway(self, Invocation inv, result, payload) except -1:
+        """Posts what an interrupted handler has returned, if that was on purpose; else the interruption."""
+        if not isinstance(payload, Stream):
+            self.begin_report(None)   # nothing more is interrupted
+        if late(b"fastlambda.interruption", b"is_overruled")(self, result):
+            self.post_failure(inv, self.interruption)
+            return 0
+        return self.post_answer(inv, payload, False)
 
     cdef int post_answer(self, Invocation inv, payload, bint with_next) except -1:
         """Posts a result, and the next poll in the same write if asked to; a refusal is logged and never repeated."""
@@ -354,17 +373,24 @@ cdef class Runtime:
         A signal that comes too late finds nothing to raise for: the slot's generation says so.
         """
         cdef int reason = guard_take_interrupt(self.slot) if self.slot != NULL else GUARD_NO_REASON
-        if reason == GUARD_NO_REASON:
+        if reason != GUARD_NO_REASON:
+            exc = late(b"fastlambda.interruption", b"interrupt")(
+                self, number_and_frame[1], reason == GUARD_MEMORY, guard_resident_bytes() >> 20,
+                guard_shared().config.memory_limit >> 20, self.slot.timeout_ms, guard_remaining_ms(self.slot),
+                self.slot.generation)
+        elif self.interruption is not None and self.is_pending(self.slot.generation):
+            exc = late(b"fastlambda.interruption", b"again")(
+                self, number_and_frame[1], guard_is_last_call(self.slot), self.slot.generation)
+        else:
+            exc = None
             if callable(self.previous):
                 self.previous(*number_and_frame)
-            return
-        exc = self.interruption = late(b"fastlambda.failures", b"interruption")(
-            reason == GUARD_MEMORY, guard_resident_bytes() >> 20, guard_shared().config.memory_limit >> 20,
-            self.slot.timeout_ms, guard_remaining_ms(self.slot))
-        if self.task is not None:
-            if not late(b"fastlambda.runner", b"interrupt_task")(self.task, self, self.slot.generation):
-                return
-        raise exc
+        if exc is not None:
+            raise exc
+
+    def remaining_ms(self):
+        """Milliseconds until the deadline of the invocation under way, or the last one, as the guard knows it; -1: unknown."""
+        return -1 if self.slot == NULL else guard_remaining_ms(self.slot)
 
     def is_pending(self, uint64_t generation):
         """Whether the invocation of that generation is still to be answered by its handler."""

@@ -6,7 +6,7 @@ Must not know: sockets, the other features.  asyncio is imported only for an asy
 Source: Lambda Developer Guide, "Partial batch response" of each of the three sources; the sources' event formats.
 """
 
-from fastlambda.errors import InvocationTimeout, MemoryExhausted, UnmarshalError
+from fastlambda.errors import InvocationTimeout, MemoryExhausted, UnmarshalError, check_interruption
 from fastlambda.runner import PLAIN, Runner, subscript
 
 TYPE_CHECKING = False
@@ -154,6 +154,7 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
                     under_way = self.run_record(shared, batch.records[i])
                     if under_way is not None and hasattr(type(under_way), "__await__"):
                         return self._go_on(shared, batch, i, under_way)
+                    check_interruption()
                     batch.done(i)
                 except MemoryExhausted:
                     raise  # an Exception, but not this record's
@@ -162,7 +163,7 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
             return batch.response()
         except (InvocationTimeout, MemoryExhausted) as exc:
             batch.interrupt(exc)
-        return batch.response()
+            return exc.answer(batch.response())  # what is done is done, and the rest comes again
 
     def _failed(self, shared: "Shared", batch: "Batch", i: int, exc: BaseException) -> None:
         batch.failed(i)
@@ -189,6 +190,7 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
                     waiting = self.run_record(shared, batch.records[i])
                 if waiting is not None and hasattr(type(waiting), "__await__"):
                     await waiting
+                check_interruption()
                 batch.done(i)
             except (InvocationTimeout, MemoryExhausted) as exc:
                 batch.interrupt(exc)  # before any other worker takes a turn
@@ -206,6 +208,7 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
                     if i == first or batch.start(i):
                         await one(i)
 
+        interruption: Any = None
         workers = [create_task(work()) for _ in range(max(1, min(self.concurrency, len(batch.records))))]
         try:
             ended, _ = await wait(workers, return_when="FIRST_EXCEPTION")
@@ -214,6 +217,8 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
         except (CancelledError, InvocationTimeout, MemoryExhausted) as exc:
             # The guard cancels an asynchronous handler; what is done is done, and the rest comes again.
             batch.interrupt(exc)
+            if isinstance(exc, (InvocationTimeout, MemoryExhausted)):
+                interruption = exc
         except BaseException:
             batch.interrupt(None)
             raise
@@ -227,7 +232,8 @@ class BatchRunner(Runner[Shared, object, object], Generic[Shared, Record]):
             for worker in workers:
                 if worker.done() and not worker.cancelled():
                     worker.exception()  # taken note of: asyncio would complain about it later
-        return batch.response()
+        response = batch.response()
+        return response if interruption is None else interruption.answer(response)
 
 
 class Batch:

@@ -8,7 +8,14 @@ Must not know: the Runtime API, the other features.  asyncio is imported only fo
 Source: CloudFormation User Guide, "Custom resource request objects" and "Custom resource response objects".
 """
 
-from fastlambda.errors import FastlambdaError, InvocationTimeout, MemoryExhausted, UnmarshalError
+from fastlambda.errors import (
+    FastlambdaError,
+    InvocationTimeout,
+    MemoryExhausted,
+    UnmarshalError,
+    answer_on_purpose,
+    check_interruption,
+)
 from fastlambda.runner import PLAIN, Runner, subscript
 
 TYPE_CHECKING = False
@@ -42,6 +49,8 @@ TO_TELL_S = 0.3
 
 class DeliveryError(FastlambdaError):
     """The answer could not be delivered to the presigned URL, which is not part of the message: it is a credential."""
+
+    outranks_interruptions = True
 
 
 class Resource:
@@ -248,12 +257,13 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
                 value = self._begin(shared, request)
                 if _is_awaitable(value):
                     return self._finish(request, value)
+                check_interruption()
                 request._answer = _success(request, value)
             except MemoryExhausted:
                 raise
             except Exception as exc:
                 request._answer = _failure(request, exc)
-            return _deliver(request)
+            return answer_on_purpose(_deliver(request))
         except DeliveryError:
             raise
         except BaseException as exc:
@@ -263,12 +273,14 @@ class CustomResourceRunner(Runner[Shared, object, object], Generic[Shared, Prope
         """The rest of run() when the user's method is asynchronous."""
         try:
             try:
-                request._answer = _success(request, await value)
+                value = await value
+                check_interruption()
+                request._answer = _success(request, value)
             except MemoryExhausted:
                 raise
             except Exception as exc:
                 request._answer = _failure(request, exc)
-            return _deliver(request)
+            return answer_on_purpose(_deliver(request))
         except DeliveryError:
             raise
         except BaseException as exc:
@@ -469,14 +481,15 @@ def _encode(answer: "dict[str, Any]") -> bytes:
 
 
 def _last_word(request: "ResourceRequest[Any]", exc: BaseException) -> "dict[str, Any]":
-    """After an interruption: what was decided before it stands, and the guard does not interrupt a second time."""
+    """After an interruption: what was decided before it stands.  CloudFormation is told of it, so it is the answer."""
+    answer_on_purpose(None)  # from here on the guard interrupts no more
     if request._answer is None:
         request._answer = _failure(request, exc)
         if isinstance(exc, MemoryExhausted):
             from traceback import clear_frames
 
             clear_frames(exc.__traceback__)  # what the user's code holds is what memory was used for
-    return _deliver(request)
+    return answer_on_purpose(_deliver(request))
 
 
 # ---- delivery -----------------------------------------------------------------------------------------------------

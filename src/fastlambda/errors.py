@@ -12,7 +12,9 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import NoReturn
+    from typing import Any, NoReturn, TypeVar
+
+    T = TypeVar("T")
 
 # The document is told to people and metrics, not parsed for data: far below the server's 6 MiB.
 MAX_MESSAGE = 64 * 1024
@@ -109,7 +111,34 @@ class HandlerFault(Fault):
         self.stack_trace = stack_trace or []
 
 
-class InvocationTimeout(BaseException):
+class _Interruption:
+    """What both interruptions are: the outcome of their invocation, unless the handler answers on purpose."""
+
+    # Of the first interruption of an invocation; others point to it.
+    first: "BaseException | None" = None
+    answered: "tuple[object] | None" = None
+    # Where the handler was, outermost first, as (file, line, function); and the threads and tasks that worked for it.
+    where: "tuple[tuple[str, int, str], ...]" = ()
+    threads: "tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...]" = ()
+    instead: "BaseException | None" = None
+
+    def answer(self, value: "T") -> "T":
+        """Says that `value` is the answer all the same: return it, and it is posted in place of this error.
+
+        Nothing else that comes back from an interrupted handler is posted.
+
+        Args:
+            value: what the handler is going to return; the same object must come back from it.
+
+        Returns:
+            `value`.
+        """
+        first: Any = self.first or self
+        first.answered = (value,)
+        return value
+
+
+class InvocationTimeout(_Interruption, BaseException):
     """The invocation's time is nearly over.  Not an Exception, so that `except Exception` does not swallow it.
 
     Attributes:
@@ -123,10 +152,30 @@ class InvocationTimeout(BaseException):
         self.remaining_ms = remaining_ms
 
 
-class MemoryExhausted(MemoryError):
+class MemoryExhausted(_Interruption, MemoryError):
     """The process comes close to the function's memory limit."""
 
     error_type = "Runtime.MemoryExhausted"
+
+
+def check_interruption() -> None:
+    """Raises the interruption of the invocation under way again, where the user's code went on as if it had not come.
+
+    What that code was called for is not done.
+    """
+    if "fastlambda.interruption" in sys.modules:
+        from fastlambda.interruption import check
+
+        check()
+
+
+def answer_on_purpose(value: "T") -> "T":
+    """What `timeout.answer(value)` does, for what has no exception at hand; without one it does nothing."""
+    if "fastlambda.interruption" in sys.modules:
+        from fastlambda.interruption import answer
+
+        answer(value)
+    return value
 
 
 def transport_error(status: int, doing: str, runtime_api: str) -> BaseException:
@@ -173,6 +222,7 @@ def usage_error(what: str, value: object) -> UsageError:
         "invocations",
         "poll": "the answer to the poll under way has to be read first: call next()",
         "json": f"FASTLAMBDA_JSON must be 'orjson' or 'stdlib', not {value!r}",
+        "after timeout": f"FASTLAMBDA_AFTER_TIMEOUT must be 'exit', 'keep' or 'raise', not {value!r}",
         "layout": f"FASTLAMBDA_JSON_LAYOUT must be 'compact' or 'aws', not {value!r}",
     }
     return UsageError(texts[what])
@@ -266,17 +316,22 @@ def _is_ours(path: str) -> bool:
     return path.startswith((_HERE, _ASYNCIO, "<frozen importlib")) or path.endswith(_CYTHON)
 
 
-def _frames(tb: "TracebackType | None") -> list:  # type: ignore[type-arg]
-    """The user's frames: without the runtime's own, which come first, and last when it was called back."""
-    from fastlambda.stacks import frames_of
+def _frames(tb: "TracebackType | None", where: "tuple[tuple[str, int, str], ...]" = ()) -> list:  # type: ignore[type-arg]
+    """The user's frames: without the runtime's own, which come first, and last when it was called back.
 
-    frames = frames_of(tb, MAX_WALKED)
+    Args:
+        tb: of an exception.
+        where: the stack of an interruption, which is whole where the traceback ends with who swallowed it.
+    """
+    from fastlambda.stacks import Frame, frames_of
+
+    frames = [Frame(*place) for place in where] if where else frames_of(tb, MAX_WALKED)
     while frames and frames[-1].filename.endswith(_CYTHON):  # called back, or where the guard's signal was handled
         frames.pop()
     for i, frame in enumerate(frames):
         if not _is_ours(frame.filename):
             return frames[i:]
-    return []
+    return _frames(tb) if where else []
 
 
 def _format(frames: list) -> list[str]:  # type: ignore[type-arg]
@@ -293,6 +348,14 @@ def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int 
         lines += [f"Note: {note}\n" for note in getattr(exc, "__notes__", None) or ()]
     except Exception as broken:  # they may be anything, and their __str__ may do anything
         lines.append(f"Note: <cannot be told: {error_type(broken)}>\n")
+    if isinstance(exc, _Interruption):
+        for name, where in exc.threads:
+            lines.append(f"In {name}:\n")
+            lines += _format(_frames(None, where))
+        if exc.instead is not None and id(exc.instead) not in seen:
+            lines.append(f"Swallowed, and then: {error_type(exc.instead)}: {_message(exc.instead)}\n")
+            lines += _format(_frames(exc.instead.__traceback__))
+            _tell_more(exc.instead, seen, lines, depth + 1)
     if isinstance(exc, BaseExceptionGroup) and depth < 8:
         for i, member in enumerate(exc.exceptions[:50], 1):
             if id(member) not in seen:
@@ -345,7 +408,7 @@ class ErrorReport:
             frames: list = []  # type: ignore[type-arg]
             self.stack_trace = list(exc.stack_trace)
         else:
-            frames = _frames(exc.__traceback__)
+            frames = _frames(exc.__traceback__, getattr(exc, "where", ()) if isinstance(exc, _Interruption) else ())
             self.stack_trace = _format(frames)
             frames = frames[-MAX_FRAMES:]
             _tell_more(exc, set(), self.stack_trace)

@@ -6,7 +6,7 @@ not know: how an error is told (errors.py), sockets.
 
 import sys
 
-from fastlambda.errors import ErrorReport, InvocationTimeout, MemoryExhausted, ResponseRefused, protocol_error, refused
+from fastlambda.errors import ErrorReport, ResponseRefused, protocol_error, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ def fail(runtime: "Runtime", inv: "Invocation", exc: BaseException) -> None:
     Raises:
         BaseException: `exc` itself, when it ends the loop: SystemExit after its report, KeyboardInterrupt without one.
     """
-    exc = cause_of(runtime, exc)
+    if runtime.interruption is not None:
+        from fastlambda.interruption import verdict
+
+        exc = verdict(runtime, exc)
     channel = runtime.channel
     if isinstance(exc, KeyboardInterrupt):
         runtime.claim()
@@ -91,36 +94,3 @@ def skip_refused(runtime: "Runtime", inv: "Invocation", refused_id: str) -> "Inv
     if inv.attempt_id == refused_id:
         raise protocol_error("again", runtime.channel.runtime_api, inv.request_id)
     return inv
-
-
-def interruption(is_memory: bool, resident_mb: int, limit_mb: int, timeout_ms: int, remaining_ms: int) -> BaseException:
-    """What the guard's signal raises in a handler.
-
-    Args:
-        is_memory: for the memory limit; else for the deadline.
-        resident_mb, limit_mb: MiB in use, and the function's limit.
-        timeout_ms: milliseconds that the invocation had.
-        remaining_ms: milliseconds that are left.
-    """
-    if is_memory:
-        return MemoryExhausted(f"The process uses {resident_mb} of the function's {limit_mb} MB of memory")
-    return InvocationTimeout(
-        f"The handler did not come back within the function's time-out of {timeout_ms / 1000:.1f} s: "
-        f"interrupted {remaining_ms} ms before it",
-        remaining_ms,
-    )
-
-
-def cause_of(runtime: "Runtime", exc: BaseException) -> BaseException:
-    """The guard's interruption, if that is what a task's cancellation comes from; else `exc`."""
-    interruption = runtime.interruption
-    if interruption is None or exc is interruption:
-        return exc
-    asyncio = sys.modules.get("asyncio")
-    if runtime.task is None or asyncio is None or not isinstance(exc, asyncio.CancelledError):
-        return exc
-    if not runtime.task.done():
-        runtime.task.uncancel()  # exec_async's own, which goes on
-    if interruption.__traceback__ is None:
-        interruption.__traceback__ = exc.__traceback__
-    return interruption

@@ -10,7 +10,7 @@ lambda-runtime-types.
 
 import enum
 
-from fastlambda.errors import FastlambdaError, MemoryExhausted, UnmarshalError, UsageError
+from fastlambda.errors import FastlambdaError, MemoryExhausted, UnmarshalError, UsageError, check_interruption
 from fastlambda.redact import ours, spoken_of
 from fastlambda.runner import PLAIN, Runner, subscript
 
@@ -487,6 +487,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
                 value = steps.send(value)
                 if hasattr(type(value), "__await__"):
                     return self._go_on(steps, smc, value)
+                check_interruption()
         except StopIteration:
             return None
         except BaseException as exc:
@@ -500,6 +501,7 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
                 try:
                     if hasattr(type(value), "__await__"):
                         value = await value
+                    check_interruption()
                 except Exception as exc:
                     value = steps.throw(exc)
                 else:

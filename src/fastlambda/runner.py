@@ -6,6 +6,8 @@ Must not know: sockets, HTTP.
 Source: the Rust crate lambda-runtime-types, whose names these are.
 """
 
+from _collections_abc import Coroutine
+
 try:
     from fastlambda._core import Config, Context, Invocation, Runtime, Stream, take_over
 except ImportError as exc:
@@ -15,7 +17,7 @@ except ImportError as exc:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Task
+    from asyncio import AbstractEventLoop
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from typing import Any, Generic, NoReturn, TypeVar, overload
 
@@ -71,9 +73,12 @@ class Runner(Generic[Shared, Event, Return]):
     Attributes:
         timeout_margin_ms: run() is interrupted this many milliseconds before its deadline, if that is earlier than
             FASTLAMBDA_TIMEOUT_MARGIN_MS says: for Runners that have something to do then.
+        after_timeout: "exit" ends the process after an interruption, "keep" goes on with the next event: for Runners
+            that leave nothing behind when they are interrupted.  FASTLAMBDA_AFTER_TIMEOUT overrides it.
     """
 
     timeout_margin_ms: int = 0
+    after_timeout: str = "exit"
     # Whether what awaits a task that has called sys.exit() is told of it, before the process ends.
     outlives_exits = False
 
@@ -162,8 +167,7 @@ class Loop:
 
             self.loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self.loop)
-        # A coroutine as it is: a GeneratorExit out of what it awaits would close it, if it were awaited itself.
-        task = self.loop.create_task(value if hasattr(type(value), "cr_await") else _await(value))
+        task = self.loop.create_task(interruptible(value, self.runtime))
         if self.runtime is not None:
             self.runtime.task = task
         try:
@@ -212,6 +216,15 @@ class Host(Loop):
         self.runtime = runtime
         config = runtime.config
         config.timeout_margin_ms = max(config.timeout_margin_ms, self.runner.timeout_margin_ms)
+        if self.runner.after_timeout not in ("exit", "keep"):
+            from fastlambda.errors import UsageError
+
+            raise UsageError(
+                f"after_timeout of {type(self.runner).__name__} must be 'exit' or 'keep', "
+                f"not {self.runner.after_timeout!r}"
+            )
+        if config.after_timeout is None:
+            config.after_timeout = self.runner.after_timeout
 
     def setup(self) -> None:
         self.shared = self.wait(self.runner.setup(self.region))
@@ -231,34 +244,58 @@ class Host(Loop):
         return self.wait(self.runner.run(self.shared, LambdaEvent(event, self.region, context)))
 
 
+class _Interruptible(Coroutine):  # type: ignore[type-arg]
+    """A coroutine that sees the guard's interruption, which is a cancellation, too, where it is cancelled by it.
+
+    Args:
+        coroutine: what runs.
+        runtime: whose guard it is.
+    """
+
+    def __init__(self, coroutine: "Any", runtime: "Runtime") -> None:
+        self.coroutine = coroutine
+        self.runtime = runtime
+
+    def send(self, value: "Any") -> "Any":
+        return self.coroutine.send(value)
+
+    def close(self) -> None:
+        self.coroutine.close()
+
+    def throw(self, exc: "Any", *more: "Any") -> "Any":
+        if self.runtime.interruption is not None and not more and isinstance(exc, BaseException):
+            from asyncio import CancelledError
+
+            if isinstance(exc, CancelledError):
+                from fastlambda.interruption import as_cancellation
+
+                exc = as_cancellation(self.runtime.interruption, exc)
+        return self.coroutine.throw(exc, *more)
+
+    def __await__(self) -> "Any":
+        return self
+
+    def __iter__(self) -> "Any":
+        return self
+
+    def __next__(self) -> "Any":
+        return self.coroutine.send(None)
+
+    def __getattr__(self, name: str) -> "Any":  # cr_frame, cr_await, __name__, ...
+        return getattr(self.coroutine, name)
+
+
 async def _await(value: "Awaitable[T]") -> "T":
     return await value
 
 
-def interrupt_task(task: "Task[Any]", runtime: Runtime, generation: int) -> bool:
-    """Ends the task that a handler runs in; called in a signal's handler, so at any bytecode of the main thread.
+def interruptible(value: "Awaitable[Any]", runtime: "Runtime | None") -> "Any":
+    """A coroutine of `value`, whose code sees the guard's interruption where it is cancelled by it.
 
-    Args:
-        task: of the handler.
-        runtime: asked whether the invocation is still unanswered when the event loop comes to cancelling: a late
-            cancellation must not hit the next one.
-        generation: of the invocation.
-
-    Returns:
-        True when a task is being stepped: then raising in place stops it, and its blocking call.
+    A coroutine stays what it is: a GeneratorExit out of what it awaits would close it, if it were awaited itself.
     """
-    from asyncio import current_task
-
-    loop = task.get_loop()
-    current = current_task(loop)
-    if current is not task:
-
-        def cancel() -> None:
-            if runtime.is_pending(generation):
-                task.cancel()
-
-        loop.call_soon_threadsafe(cancel)
-    return current is not None
+    coroutine = value if hasattr(type(value), "cr_await") else _await(value)
+    return coroutine if runtime is None else _Interruptible(coroutine, runtime)
 
 
 # Declared types that need no decoder of their own.
@@ -470,38 +507,44 @@ async def exec_async(runner_class: "type[Runner[Any, Any, Any]]", config: "Confi
             try:
                 event = LambdaEvent(runtime.decode(inv), host.region, Context(inv, runtime.config))
                 result: Any = host.runner.run(host.shared, event)
-                payload = runtime.encode(await result if _is_awaitable(result) else result)
+                if _is_awaitable(result):
+                    result = await interruptible(result, runtime)
+                payload = runtime.encode(result)
             except asyncio.CancelledError as exc:
-                from fastlambda.failures import cause_of
-
-                cause = cause_of(runtime, exc)
-                if cause is exc:
+                if runtime.interruption is None:
                     raise
-                task.uncancel()
-                runtime.fail(inv, cause)
+                _uncancel(task, n_cancelled)
+                runtime.fail(inv, exc)
             except BaseException as exc:
                 runtime.fail(inv, exc)
             else:
-                if task.cancelling() > n_cancelled:
-                    # The Runner came to a result all the same.  The guard's cancellation is over with that; another's
-                    # was meant for this loop.
-                    from fastlambda.failures import cause_of
-
-                    probe = asyncio.CancelledError()
-                    is_leaving = cause_of(runtime, probe) is probe
-                    if not is_leaving:
-                        task.uncancel()
-                if isinstance(payload, Stream):
-                    from fastlambda.streams import answer_async
-
-                    await answer_async(runtime, inv, payload)
+                if runtime.interruption is not None:
+                    _uncancel(task, n_cancelled)
+                    runtime.post_answer_anyway(inv, result, payload)
                 else:
-                    runtime.answer(inv, payload)
+                    # The Runner came to a result all the same; who cancelled meant this loop.
+                    is_leaving = task.cancelling() > n_cancelled
+                    if isinstance(payload, Stream):
+                        from fastlambda.streams import answer_async
+
+                        await answer_async(runtime, inv, payload)
+                    else:
+                        runtime.answer(inv, payload)
+            if runtime.interruption is not None:
+                from fastlambda.ending import after_interruption
+
+                after_interruption(runtime)
             if is_leaving:
                 raise asyncio.CancelledError
     finally:
         runtime.release_guard()
         runtime.channel.close()
+
+
+def _uncancel(task: "Any", n_cancelled: int) -> None:
+    """Takes back the guard's cancellations, which are over with the invocation."""
+    while task.cancelling() > n_cancelled:
+        task.uncancel()
 
 
 async def _readable(loop: "AbstractEventLoop", runtime: Runtime) -> None:

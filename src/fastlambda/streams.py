@@ -12,6 +12,7 @@ from fastlambda.errors import (
     FastlambdaError,
     StreamClosed,
     UsageError,
+    check_interruption,
     complain,
 )
 
@@ -212,6 +213,7 @@ class ResponseStream:
         self.flush()
         if not self._is_begun:
             self._begin()
+        check_interruption()  # what was interrupted is not complete
         self.is_closed = True
         self._stop()
         self._answer = self._channel.end_stream()

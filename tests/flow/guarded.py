@@ -21,6 +21,10 @@ MARGIN_MS, LAST_MS, TIMEOUT_S = 1000, 500, 2
 PATIENT = {"FASTLAMBDA_TIMEOUT_MARGIN_MS": str(MARGIN_MS), "FASTLAMBDA_TIMEOUT_LAST_MS": str(LAST_MS)}
 
 
+# The process goes on after an interruption: for code that is written for it.
+KEEP = {"FASTLAMBDA_AFTER_TIMEOUT": "keep"}
+
+
 class LocalFunction:
     """One function under fastlambda's own endpoint.
 

@@ -180,7 +180,7 @@ def returns_anyway():
     try:
         time.sleep(LONG)
     except fastlambda.InvocationTimeout as exc:
-        return {"remaining_ms": exc.remaining_ms, "is_exception": isinstance(exc, Exception)}
+        return exc.answer({"remaining_ms": exc.remaining_ms, "is_exception": isinstance(exc, Exception)})
 
 
 def fork_comes_back():
@@ -293,7 +293,7 @@ def grow_and_recover():
             kept.append(bytearray(b"x") * (1 << 20))
     except fastlambda.MemoryExhausted as exc:
         kept.clear()
-        return {"is_memory_error": isinstance(exc, MemoryError)}
+        return exc.answer({"is_memory_error": isinstance(exc, MemoryError)})
 
 
 LEAKED = []

@@ -166,7 +166,7 @@ def test_an_answer_that_is_not_taken_fails_the_invocation_before_its_deadline(tm
 
 def test_an_answer_that_drips_fails_the_invocation_before_its_deadline(tmp_path: Path) -> None:
     with (
-        FunctionProcess("resource_functions:Thing", tmp_path / "log") as function,
+        FunctionProcess("resource_functions:Thing", tmp_path / "log", {"FASTLAMBDA_AFTER_TIMEOUT": "keep"}) as function,
         ResponseUrl(*[DRIP] * 100) as there,
     ):
         result = function.invoke(event(there), timeout_s=2)

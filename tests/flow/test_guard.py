@@ -1,5 +1,5 @@
 """Every way of hanging is reported once, before the deadline, with the right type, against both servers; and where the
-handler can be interrupted, the same process answers the next invocation."""
+handler can be interrupted, the process can go on (FASTLAMBDA_AFTER_TIMEOUT=keep)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guarded import LAST_MS, MARGIN_MS, TIMEOUT_S, AwsFunction, LocalFunction
+from guarded import KEEP, LAST_MS, MARGIN_MS, TIMEOUT_S, AwsFunction, LocalFunction
 from support import PATIENCE
 
 PLAIN = "hanging.handler"
@@ -54,7 +54,7 @@ IDS = [f"{do}-{'async' if target == ASYNC else 'plain'}" for do, target, _ in IN
 
 @pytest.fixture(scope="module")
 def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LocalFunction]]:
-    made = {target: LocalFunction(target, tmp_path_factory.mktemp("local")) for target in (PLAIN, ASYNC)}
+    made = {target: LocalFunction(target, tmp_path_factory.mktemp("local"), KEEP) for target in (PLAIN, ASYNC)}
     yield made
     for function in made.values():
         function.close()
@@ -62,7 +62,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lo
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AwsFunction]]:
-    made = {target: AwsFunction(target, tmp_path_factory.mktemp("aws")) for target in (PLAIN, ASYNC)}
+    made = {target: AwsFunction(target, tmp_path_factory.mktemp("aws"), KEEP) for target in (PLAIN, ASYNC)}
     yield made
     for function in made.values():
         function.close()
@@ -271,7 +271,7 @@ def test_a_stream_that_nobody_reads_is_cut_never_completed(tmp_path: Path) -> No
 # ---- memory -------------------------------------------------------------------------------------------------------
 
 # Far from the limit, so that a machine that is busy with other things has time to look: 256 MiB and 128 MiB below it.
-MEMORY = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "FASTLAMBDA_MEMORY_MARGIN_MB": "256"}
+MEMORY = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "FASTLAMBDA_MEMORY_MARGIN_MB": "256", **KEEP}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from response_url import ResponseUrl, request
 from support import PATIENCE, ROOT
 
 # A second is left after the interruption: these tests are about what is answered, not about how fast.
-MARGIN = {"FASTLAMBDA_TIMEOUT_MARGIN_MS": "1000"}
+KEEP = {"FASTLAMBDA_AFTER_TIMEOUT": "keep"}
+MARGIN = {"FASTLAMBDA_TIMEOUT_MARGIN_MS": "1000", **KEEP}
 INSIDE = [sys.executable, str(ROOT / "tests" / "flow" / "batch_functions.py")]
 
 
@@ -55,7 +56,7 @@ def test_a_cancellation_of_the_users_own_ends_the_loop_after_its_answer(tmp_path
 
 @pytest.mark.parametrize("runner", ["Thing", "AsyncThing"])
 def test_a_custom_resource_that_takes_too_long_is_answered_in_time(runner: str, tmp_path: Path) -> None:
-    with FunctionProcess(f"resource_functions:{runner}", tmp_path / "log") as function:
+    with FunctionProcess(f"resource_functions:{runner}", tmp_path / "log", KEEP) as function:
         for _ in range(1 if runner == "Thing" else 2):
             with ResponseUrl() as there:
                 result = function.invoke(request(there.url, ResourceProperties={"Do": "hang"}), timeout_s=4)

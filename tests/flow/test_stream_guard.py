@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guarded import LocalFunction
+from guarded import KEEP, LocalFunction
 from support import PATIENCE
 
 TARGET = "hanging_streams.handler"
@@ -16,7 +16,7 @@ TARGET = "hanging_streams.handler"
 
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[LocalFunction]:
-    with LocalFunction(TARGET, tmp_path) as function:
+    with LocalFunction(TARGET, tmp_path, KEEP) as function:
         yield function
 
 

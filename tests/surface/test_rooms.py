@@ -50,6 +50,17 @@ NEIGHBOURS = {
     ("local", "testing"),
     ("local", "packaging"),
 }
+# Step one and what follows it, loaded when it comes.
+FLOORS[1] |= {"interruption", "ending", "observers"}
+NEIGHBOURS |= {
+    ("_core", "interruption"),
+    ("_core", "ending"),
+    ("failures", "interruption"),
+    ("interruption", "_core"),
+    ("interruption", "observers"),
+    ("ending", "_core"),
+    ("ending", "observers"),
+}
 # Up, and only when a feature asks for it.
 LAZY = {
     ("_core", "runner"),  # module:RunnerClass on the command line
@@ -59,6 +70,7 @@ LAZY = {
     ("typed", "runner"),  # the class whose parameters are read
     ("errors", "logs"),
     ("errors", "_core"),
+    ("errors", "interruption"),  # asked only when it is loaded
     ("_broken", "_version"),
     ("hooks", "runner"),
     ("runner", "custom_resource"),  # one that cannot be made answers all the same

@@ -22,6 +22,7 @@ TEXT = {
     "http": "FASTLAMBDA_HTTP",
     "json": "FASTLAMBDA_JSON",
     "json_layout": "FASTLAMBDA_JSON_LAYOUT",
+    "after_timeout": "FASTLAMBDA_AFTER_TIMEOUT",
     "log_format": "AWS_LAMBDA_LOG_FORMAT",
     "log_level": "AWS_LAMBDA_LOG_LEVEL",
     "telemetry_fd": "_LAMBDA_TELEMETRY_LOG_FD",

@@ -297,6 +297,7 @@ def test_the_deadline_cancels_a_request_and_the_process_goes_on(form: str) -> No
         return outcome.body.decode()
 
     more = {"FASTLAMBDA_TIMEOUT_MARGIN_MS": "1000", "FASTLAMBDA_TIMEOUT_LAST_MS": "500"}
+    more |= {"FASTLAMBDA_AFTER_TIMEOUT": "keep"}
     with Function(f"hanging_app.{form}", cwd=Path(__file__).parent, timeout_s=2, env=more) as function:
         pid, _, cancelled = text().partition(" ")
         assert cancelled == ""

@@ -12,6 +12,9 @@ cdef extern from *:
     int FASTLAMBDA_TRIM_HEAP() noexcept nogil
 
 
+cdef extern from "Python.h":
+    int PyThreadState_SetAsyncExc(unsigned long ident, object kind)
+
 # Of the process, as signals are.
 cdef int DUMP_SIGNAL = 0
 cdef int INTERRUPT_SIGNAL = 0
@@ -52,3 +55,10 @@ cdef void load_what_tells() noexcept with gil:
     late_if_possible(b"fastlambda.failures", b"fail")
     late_if_possible(b"fastlambda.logs", b"log_error")
     late_if_possible(b"fastlambda.stacks", b"format_frames")
+    late_if_possible(b"fastlambda.interruption", b"interrupt")
+    late_if_possible(b"fastlambda.ending", b"end")
+
+
+def raise_in_thread(unsigned long ident, kind, /):
+    """Raises `kind`, a class of exceptions, in the thread of that identifier, once it runs Python code."""
+    return PyThreadState_SetAsyncExc(ident, kind)

@@ -94,6 +94,7 @@ struct guard_slot {
     _Atomic uint64_t step_two_ns;    /* monotonic; GUARD_NEVER: no last word */
     _Atomic uint64_t deadline_ns;    /* monotonic */
     _Atomic uint64_t interrupted_at; /* thread only: monotonic time of the first step one of this generation */
+    _Atomic uint32_t n_again;        /* how often the handler was called again after it had seen that */
     _Atomic uint32_t taken;          /* low bits of generation << 8 | reason: the interruption that Python has seen */
     _Atomic bool is_used;            /* the slot belongs to a loop (guard_take_slot) */
     _Atomic bool is_interruptible;
@@ -225,6 +226,9 @@ void guard_set_fd(struct guard_slot *slot, int fd, uint64_t identity);
  * guard_reason to raise for, once per interruption; GUARD_NO_REASON when there is nothing (left) to raise, which
  * includes every signal that comes too late. */
 int guard_take_interrupt(struct guard_slot *slot);
+
+/* True when the handler's thread is not called again before step two: what is still waited for is waited for in vain. */
+bool guard_is_last_call(const struct guard_slot *slot);
 
 /* True when no loop has a slot. */
 bool guard_is_unused(struct guard *g);

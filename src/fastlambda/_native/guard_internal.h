@@ -15,6 +15,8 @@
 #define GUARD_ZERO_BEFORE (400 * NS_PER_MS)
 /* Whoever is in the middle of writing a body gets until here to finish the piece, then the connection is cut. */
 #define CUT_BEFORE (5 * NS_PER_MS)
+/* A handler that has seen its interruption and does not come back is called again, at growing distances, this often. */
+#define N_CALLS_AGAIN 4
 /* Head and document of the last word, ids percent-encoded or escaped at their worst. */
 #define LAST_WORD_CAP 8192
 

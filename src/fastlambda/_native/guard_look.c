@@ -76,6 +76,26 @@ static bool move(struct guard_slot *slot, uint64_t *word, enum guard_reason reas
     return true;
 }
 
+/* A handler that was interrupted in a `finally` that waits, or before it began to wait there, needs it once more. When the
+ * next call is due, in eighths of the time until step two; the last two are close together, for a signal may get lost. */
+static uint64_t call_again(struct guard *g, struct guard_slot *slot, uint64_t two, uint64_t now)
+{
+    static const unsigned EIGHTHS[N_CALLS_AGAIN] = {1, 3, 6, 7};
+    uint64_t first = atomic_load_explicit(&slot->interrupted_at, memory_order_relaxed), due;
+    uint32_t n = atomic_load_explicit(&slot->n_again, memory_order_relaxed);
+
+    for (; n < N_CALLS_AGAIN; n++) {
+        due = first + (two - first) / 8 * EIGHTHS[n];
+        if (now < due)
+            return due;
+        if (n + 1 < N_CALLS_AGAIN && now >= first + (two - first) / 8 * EIGHTHS[n + 1])
+            continue; /* the thread came late */
+        atomic_store_explicit(&slot->n_again, n + 1, memory_order_relaxed);
+        (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
+    }
+    return GUARD_NEVER;
+}
+
 /* What runs after the answer: told of once. The reason in the word is the note that it was. */
 static uint64_t look_after_answer(struct guard *g, struct guard_slot *slot, uint64_t word, uint64_t now)
 {
@@ -122,6 +142,7 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
         if (!move(slot, &word, wanted, STATE(word)))
             return now; /* the loop has moved on: look again */
         atomic_store_explicit(&slot->interrupted_at, now, memory_order_relaxed);
+        atomic_store_explicit(&slot->n_again, 0, memory_order_relaxed);
     }
 
     is_seen = atomic_load(&slot->taken) == TOKEN(word);
@@ -146,10 +167,14 @@ static uint64_t look_at_slot(struct guard *g, struct guard_slot *slot, uint64_t 
 
     next = now >= one ? two : earlier(one, two);
     next = earlier(next, now < zero ? zero : now + PROBE_EVERY);
-    if (REASON(word) != GUARD_NO_REASON && !is_seen && !IS_OVER(word) && g->config.interrupt_signal &&
+    if (REASON(word) != GUARD_NO_REASON && !IS_OVER(word) && g->config.interrupt_signal &&
         atomic_load_explicit(&slot->is_interruptible, memory_order_relaxed)) {
-        (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
-        next = earlier(next, now + REPEAT_EVERY);
+        if (!is_seen) {
+            (g->interrupt ? g->interrupt : interrupt_handler)(g, slot);
+            next = earlier(next, now + REPEAT_EVERY);
+        } else if (REASON(word) == GUARD_TIMEOUT && two != GUARD_NEVER) {
+            next = earlier(next, call_again(g, slot, two, now));
+        }
     }
     return next;
 }

@@ -197,6 +197,11 @@ int guard_take_interrupt(struct guard_slot *slot)
     return (int)REASON(word);
 }
 
+bool guard_is_last_call(const struct guard_slot *slot)
+{
+    return atomic_load_explicit(&slot->n_again, memory_order_relaxed) + 1 >= N_CALLS_AGAIN;
+}
+
 bool guard_is_fired(const struct guard_slot *slot)
 {
     return STATE(atomic_load(&slot->word)) == GUARD_FIRED;

@@ -34,6 +34,7 @@ static const struct setting {
     {"guard", "FASTLAMBDA_GUARD", SETTING_SWITCH, 1},
     {"timeout_margin_ms", "FASTLAMBDA_TIMEOUT_MARGIN_MS", SETTING_NUMBER, 100},
     {"timeout_last_ms", "FASTLAMBDA_TIMEOUT_LAST_MS", SETTING_NUMBER, 30},
+    {"after_timeout", "FASTLAMBDA_AFTER_TIMEOUT", SETTING_TEXT, 0}, /* "exit" without one */
     {"memory_margin_mb", "FASTLAMBDA_MEMORY_MARGIN_MB", SETTING_NUMBER, -1}, /* -1: none, growth decides */
     {"init_limit_ms", "FASTLAMBDA_INIT_LIMIT_MS", SETTING_NUMBER, 0},        /* else Lambda's own limit */
     {"log_format", "AWS_LAMBDA_LOG_FORMAT", SETTING_TEXT, 0},

@@ -11,7 +11,8 @@ import asyncio
 from fastlambda.errors import ErrorReport, UsageError, complain
 from fastlambda.http.answers import BAD_REQUEST, SERVER_ERROR, check_status, checked, has_body, response_of
 from fastlambda.http.events import REST, V2, Request, mount_point, request_of
-from fastlambda.runner import Loop
+from fastlambda.http.meant import is_answered, keep_answer
+from fastlambda.runner import Loop, interruptible
 from fastlambda.streams import HttpStream
 
 TYPE_CHECKING = False
@@ -110,7 +111,9 @@ class AsgiHandler:
         state = self.lifespan.state if self.lifespan is not None and self.lifespan.is_running else None
         kind = StreamedCycle if self.is_streaming and request.source in (V2, REST) else Cycle
         cycle = kind(self.app if request.fault is None else _refuse, request, context, state)
+        cycle.runtime = self.loop.runtime
         answer = self.loop.wait(cycle.run())
+        keep_answer(answer, cycle.is_meant())
         if cycle.task is not None and not cycle.task.done():
             if context._invocation.channel is None:
                 self.loop.wait(cycle.finish())
@@ -181,7 +184,10 @@ class Cycle:
 
     Attributes:
         task: the application at work.
+        runtime: whose guard interrupts it; None: nobody's.
     """
+
+    runtime: "Runtime | None" = None
 
     def __init__(self, app: "App", request: Request, context: "Context", state: "dict[str, Any] | None") -> None:
         self.app = app
@@ -201,7 +207,7 @@ class Cycle:
 
     async def run(self) -> "Any":
         """Until the response is complete; the application may go on after that."""
-        task = self.task = asyncio.get_running_loop().create_task(self._call())
+        task = self.task = asyncio.get_running_loop().create_task(interruptible(self._call(), self.runtime))
         over = asyncio.ensure_future(self._over.wait())
         try:
             await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -210,7 +216,8 @@ class Cycle:
             await asyncio.wait({task}, timeout=CANCEL_S)
             if task.cancelled():
                 task.result()  # raises, and its stack says where the application was
-            raise
+            if not (is_answered() and self.is_complete):
+                raise
         finally:
             over.cancel()
         if task.done():
@@ -231,6 +238,11 @@ class Cycle:
 
     async def _call(self) -> None:
         await self.app(self.scope, self._receive, self._send)
+
+    def is_meant(self) -> bool:
+        """Whether the response is what the application wants to answer, and not what became of a failure."""
+        has_failed = self.task is not None and self.task.done() and (self.task.cancelled() or self.task.exception())
+        return self.status != 500 and not has_failed
 
     def _look_at(self, task: "asyncio.Task[Any]") -> None:
         """The application has ended: its error is logged, or raised when only that can tell the caller."""
@@ -321,6 +333,8 @@ class StreamedCycle(Cycle):
             self._guarded(lambda: self._open().write(data))
 
     def _end(self) -> None:
+        if self.status == 500 and is_answered():
+            return  # the application has failed after its answer
         self._guarded(lambda: self._open().close())
 
     def _guarded(self, act: "Callable[[], object]") -> None:

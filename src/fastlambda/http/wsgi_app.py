@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from fastlambda.errors import ErrorReport, UsageError
 from fastlambda.http.answers import BAD_REQUEST, SERVER_ERROR, check_status, checked, has_body, response_of
 from fastlambda.http.events import REST, V2, Request, mount_point, request_of
+from fastlambda.http.meant import is_answered, keep_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class WsgiHandler:
             return self.fallback(event, context)
         request.mount(self.root_path)
         kind = StreamedCycle if self.is_streaming and request.source in (V2, REST) else Cycle
-        return kind(self.app if request.fault is None else _refuse, request, context).run()
+        cycle = kind(self.app if request.fault is None else _refuse, request, context)
+        answer = cycle.run()
+        keep_answer(answer, cycle.status != 500)
+        return answer
 
 
 class Cycle:
@@ -161,6 +165,8 @@ class StreamedCycle(Cycle):
             self._stream.write(data)
 
     def _end(self) -> None:
+        if self.status == 500 and is_answered():
+            return  # the application has failed after its answer
         if not self.is_sent:
             self._open()
         self._stream.close()
