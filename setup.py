@@ -37,6 +37,13 @@ compile_args += ["-Werror=implicit-function-declaration"]
 link_args = ["-pthread"]
 if SYSTEM == "linux":
     link_args += ["-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--as-needed"]
+if not SANITIZE:
+    # Hardened: a call of the C library with a wrong size ends the process, and so does a smashed stack (see Build);
+    # docs/performance.md has what it costs.  FORTIFY needs a compiler that optimises; some bring a level of their own.
+    compile_args += [] if DEBUG else ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
+    if SYSTEM == "linux":
+        # What the loader has bound cannot be written to (with -z now), and no stack is code.
+        link_args += ["-Wl,-z,relro", "-Wl,-z,noexecstack"]
 if STRICT:
     compile_args += ["-Wall", "-Wextra", "-Werror"]
 if DEBUG:
@@ -79,7 +86,12 @@ modules = cythonize([core], language_level=3, compiler_directives={"embedsignatu
 
 
 class Build(build_ext):
-    """Says what is missing before a compiler, or pip, says it in its own way."""
+    """Says what is missing before a compiler, or pip, says it in its own way; guards the stacks.
+
+    Where bytes from outside are handled, in the C rooms, it guards all that has an array or gives an address away.
+    Generated code gives addresses away all the time and has few buffers: there, what has a buffer.  Guarding all of
+    it would cost 170 instructions for each invocation.
+    """
 
     def run(self) -> None:
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
@@ -97,6 +109,19 @@ class Build(build_ext):
                 "  or take a wheel, which needs neither: docs/install.md"
             )
         super().run()
+
+    def build_extension(self, ext: Extension) -> None:
+        compile_one = self.compiler._compile
+
+        def compile_guarded(obj, src, ext_name, cc_args, extra_postargs, pp_opts):  # type: ignore[no-untyped-def]
+            flags = ["-fstack-protector-strong"]
+            if Path(src).parent != Path(NATIVE):
+                # zig makes the strong one of any: so it is said to the compiler proper.
+                flags = ["-fstack-protector", *(["-Xclang", "-stack-protector", "-Xclang", "1"] if SMALL else [])]
+            compile_one(obj, src, ext_name, cc_args, [*extra_postargs, *([] if SANITIZE else flags)], pp_opts)
+
+        self.compiler._compile = compile_guarded
+        super().build_extension(ext)
 
 
 # fastlambda[local] is a second distribution of the very same version.

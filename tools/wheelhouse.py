@@ -10,6 +10,7 @@ types, and those are the same on all the targets (LP64).
 # extras: wheels
 
 import argparse
+import base64
 import gzip
 import hashlib
 import io
@@ -28,6 +29,7 @@ import time
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import zopfli.zlib
@@ -65,10 +67,16 @@ BELONGS = re.compile(
 BELONGS_LOCAL = re.compile(
     r"fastlambda/((local|testing)/.+\.py|packaging/([a-z_]+\.py|[a-z-]+\.sh))|fastlambda_local-[^/]+\.dist-info/.+"
 )
-NEEDED = ("fastlambda/__init__.py", "fastlambda/_core.abi3.so", "fastlambda/py.typed", "licenses/LICENSE")
+NEEDED = (
+    "fastlambda/__init__.py",
+    "fastlambda/_core.abi3.so",
+    "fastlambda/py.typed",
+    "licenses/LICENSE",
+    "sboms/fastlambda.cdx.json",
+)
 NEEDED_LOCAL = (
     *("fastlambda/local/cli.py", "fastlambda/local/commands/invoke.py", "fastlambda/packaging/wrapper.sh"),
-    *("entry_points.txt", "licenses/LICENSE"),
+    *("entry_points.txt", "licenses/LICENSE", "sboms/fastlambda_local.cdx.json"),
 )
 
 # What the extension takes from the C library without a version, because libc.so.6 of glibc 2.17 does not have it: see
@@ -77,6 +85,12 @@ THREADS = {
     *("pthread_attr_setstacksize", "pthread_condattr_setclock", "pthread_create", "pthread_join", "pthread_kill"),
     *("pthread_once", "pthread_sigmask", "dlsym"),
 }
+
+# What the stack protector of aarch64 compares with.  It is the dynamic linker's, which every process has loaded.
+CANARY = "__stack_chk_guard"
+
+# The description of a wheel's own contents for scanners; the same code describes a layer.
+SBOM = runpy.run_path(str(ROOT / "src/fastlambda/packaging/sbom.py"))
 
 # Runs setup.py with neutral flags: how the building Python was compiled must not show in the wheels.
 SETUP = """
@@ -167,6 +181,33 @@ def put_zip(files: list[tuple[str, bytes, bytes]]) -> bytes:
     return bytes(body + directory + b"PK\5\6" + end)
 
 
+def add_sbom(path: Path, tools: tuple[str, ...], compiled_in: tuple[str, ...] = ()) -> None:
+    """Puts a CycloneDX document into a wheel's metadata. PEP 770; what the wheel requires is in METADATA.
+
+    Args:
+        path: the wheel.
+        tools: distributions of this Python that made it.
+        compiled_in: those of them that have left code in it.
+    """
+    with zipfile.ZipFile(path) as old:
+        files = {name: old.read(name) for name in old.namelist() if not name.endswith("/")}
+    (record,) = (name for name in files if name.endswith(".dist-info/RECORD"))
+    name = path.name.partition("-")[0]
+    made = {tool: SBOM["component"](tool, metadata.version(tool)) for tool in tools}
+    document = SBOM["document"](
+        SBOM["component"](name.replace("_", "-"), VERSION, licenses=[{"expression": "MIT"}]),
+        [made[tool] for tool in compiled_in],
+        list(made.values()),
+    )
+    place = f"{record.removesuffix('RECORD')}sboms/{name}.cdx.json"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(document).digest()).rstrip(b"=").decode()
+    files[place] = document
+    files[record] = f"{place},sha256={digest},{len(document)}\n".encode() + files[record]
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in files.items():
+            new.writestr(name, content)
+
+
 # ---- building -----------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +251,7 @@ def build_local_wheel(sdist: Path, out: Path, work: Path) -> Path:
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     run(sys.executable, "-c", build, out.resolve(), cwd=tree)
     wheel = out / f"fastlambda_local-{VERSION}-py3-none-any.whl"
+    add_sbom(wheel, ("setuptools", "zopfli"))
     settle_wheel(wheel)
     return wheel
 
@@ -278,6 +320,7 @@ def build_wheel(source: Path, platform: str, target: str, out: Path, work: Path)
         raise SystemExit(f"{log}\nwheelhouse: {platform} gave {names}")
     wheel = out / names[0]
     shutil.move(work / "out" / names[0], wheel)
+    add_sbom(wheel, ("Cython", "setuptools", "ziglang", "zopfli"), ("Cython",))
     settle_wheel(wheel)
     return wheel
 
@@ -314,7 +357,7 @@ def check_wheel(path: Path) -> None:
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         sizes = {info.filename: info.file_size for info in wheel.infolist()}
-        (metadata,) = (wheel.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+        (said,) = (wheel.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
     stray = [name for name in names if not belongs.fullmatch(name)]
     if stray:
         raise SystemExit(f"wheelhouse: {path.name} holds what does not belong there: {stray}")
@@ -322,7 +365,7 @@ def check_wheel(path: Path) -> None:
         if not any(name.endswith(needed) for name in names):
             raise SystemExit(f"wheelhouse: {path.name} lacks {needed}")
     other = f"fastlambda=={VERSION}" if is_local else f'fastlambda-local=={VERSION}; extra == "local"'
-    if f"Requires-Dist: {other}" not in metadata.splitlines():
+    if f"Requires-Dist: {other}" not in said.splitlines():
         raise SystemExit(f"wheelhouse: {path.name} does not require {other}")
     if "linux_" in path.name and sizes["fastlambda/_core.abi3.so"] > MAX_EXTENSION:
         raise SystemExit(f"wheelhouse: {path.name}: the extension has over {MAX_EXTENSION} bytes: {sizes}")
@@ -352,9 +395,36 @@ def check_linking(path: Path) -> None:
         for n, symbol in enumerate(elf.get_section_by_name(".dynsym").iter_symbols())
         if symbol["st_shndx"] == "SHN_UNDEF" and versions.get_symbol(n)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL")
     }
-    stray = sorted(name for name in plain - THREADS if name and not name.startswith(("Py", "_Py")))
+    stray = sorted(name for name in plain - THREADS - {CANARY} if name and not name.startswith(("Py", "_Py")))
     if stray:
         raise SystemExit(f"wheelhouse: {path.name} takes {stray} from a library that it does not need")
+
+
+def check_hardening(path: Path) -> None:
+    """What makes a fault in the extension of a Linux wheel harder to use.
+
+    Raises:
+        SystemExit: the compiler or the linker did not do it.
+    """
+    with zipfile.ZipFile(path) as wheel:
+        elf = ELFFile(io.BytesIO(wheel.read("fastlambda/_core.abi3.so")))
+    segments = {segment["p_type"]: segment["p_flags"] for segment in elf.iter_segments()}
+    flags = {tag.entry.d_tag: tag.entry.d_val for tag in elf.get_section_by_name(".dynamic").iter_tags()}
+    symbols = {symbol.name for symbol in elf.get_section_by_name(".dynsym").iter_symbols()}
+    lacking = {
+        "read-only relocations (-z relro)": "PT_GNU_RELRO" in segments,
+        "binding at the start (-z now)": bool(flags.get("DT_FLAGS", 0) & 8),  # DF_BIND_NOW
+        "a stack that is no code (-z noexecstack)": not segments.get("PT_GNU_STACK", 1) & 1,
+        "a stack protector": "__stack_chk_fail" in symbols,
+        # musl has no such functions.
+        "checked calls (_FORTIFY_SOURCE)": "-musllinux_" in path.name or any(n.endswith("_chk") for n in symbols),
+        "segments that are written to or run, not both": not any(
+            s["p_flags"] & 3 == 3 for s in elf.iter_segments("PT_LOAD")
+        ),
+        "position independence without text relocations": "DT_TEXTREL" not in flags,
+    }
+    if missing := [what for what, is_there in lacking.items() if not is_there]:
+        raise SystemExit(f"wheelhouse: the extension in {path.name} lacks {', '.join(missing)}")
 
 
 def audit(path: Path) -> str:
@@ -424,6 +494,7 @@ def main() -> None:
             check_wheel(path)
             if "linux_" in path.name:
                 check_linking(path)
+                check_hardening(path)
             said = "" if args.no_audit or path.name.endswith("-any.whl") else audit(path)
         print(f"{path.stat().st_size:>8}  {path.name}  {said}", flush=True)
     if args.verify:

@@ -90,6 +90,19 @@ def test_the_sums_are_those_of_the_files(wheelhouse):
     assert any(name.startswith("orjson-") for name in sums) and any(name.startswith("h11-") for name in sums)
 
 
+@pytest.mark.parametrize("name", ["fastlambda", "fastlambda_local"])
+def test_a_wheel_says_what_is_in_it(wheelhouse, name):
+    (path,) = wheelhouse.glob(f"{name}-*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        info = f"{name}-{__version__}.dist-info"
+        document = json.loads(wheel.read(f"{info}/sboms/{name}.cdx.json"))
+        assert f"{info}/sboms/{name}.cdx.json,sha256=" in wheel.read(f"{info}/RECORD").decode()
+    assert (document["bomFormat"], document["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
+    compiled_in = [one["name"] for one in document["components"]]
+    assert compiled_in == (["Cython"] if name == "fastlambda" else [])
+    assert "setuptools" in [one["name"] for one in document["metadata"]["tools"]["components"]]
+
+
 def test_without_the_tools_the_command_says_what_to_install(installed):
     done = installed.command("fastlambda", "invoke", "functions.echo", "{}")
     assert (done.returncode, done.stdout) == (2, "")
