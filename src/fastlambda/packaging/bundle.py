@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from fastlambda._version import __version__
-from fastlambda.packaging import archive, bytecode, clone, collect, ending, native, needs, tree
+from fastlambda.packaging import archive, bytecode, clone, collect, ending, native, needs, owners, sbom, tree
 from fastlambda.packaging.errors import BadArgument, PackagingError
 from fastlambda.packaging.rules import Rules
 from fastlambda.packaging.target import Target
@@ -132,6 +132,11 @@ def report(root: Path, out: Path, largest: int = 8) -> list[str]:
     return lines
 
 
+def _inside(target: Target) -> str:
+    """Where the packages of a runtime are in a layer."""
+    return f"python/lib/python{target.python}/site-packages"
+
+
 def make_layer(options: Options) -> list[str]:
     """A layer: fastlambda, its dependencies, what the requirements name, and the exec wrapper.
 
@@ -146,14 +151,16 @@ def make_layer(options: Options) -> list[str]:
     with ending.workshop() as work:
         root = work / "layer"
         for target in options.targets:
-            inside = f"python/lib/python{target.python}/site-packages"
+            inside = _inside(target)
             (root / inside).mkdir(parents=True)
             said += install_runtime(root / inside, target, sources, [])
             said.append(compile_for(target.python, root / inside, f"/opt/{inside}", options))
         put_wrapper(root)
+        sbom.put(root, [root / _inside(target) for target in options.targets], __version__)
         archive.check_size(archive.unpacked_size(root), "the layer")
         archive.write_zip(root, options.out)
         said = [*report(root, options.out), *dict.fromkeys(said)]
+    said.append(f"{sbom.NAME} in it names its packages and their versions (CycloneDX)")
     said.append(f"In the function: the layer, and AWS_LAMBDA_EXEC_WRAPPER=/opt/{WRAPPER}")
     return said
 
@@ -195,6 +202,9 @@ def make_package(
     if with_runtime:
         sources, warned = clone.with_wheelhouse(sources, [target], packages)
         said += warned
+    if with_runtime:
+        own = [source.name] if code is None else [path.as_posix() for path in (*code.files, *dict(code.links))]
+        owners.check_code(own, WRAPPER)
     with ending.workshop() as work:
         root = work / "package"
         root.mkdir()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fastlambda.packaging import archive
+from fastlambda.packaging import archive, owners
 from fastlambda.packaging.errors import PackagingError
 from fastlambda.packaging.pip_for_target import NOT_LISTENING
 from fastlambda.packaging.report import named
@@ -56,7 +56,7 @@ def install(into: Path, target: Target, sources: Sources, packages: list[str]) -
         Lines for the report.
 
     Raises:
-        PackagingError: pip could not.
+        PackagingError: pip could not, or a package overwrites a file of another one.
     """
     files = [word for file in sources.requirements for word in ("-r", file)]
     if packages and any(_has_hashes(file) for file in sources.requirements):
@@ -66,6 +66,7 @@ def install(into: Path, target: Target, sources: Sources, packages: list[str]) -
         _refuse_two_versions(into)
     elif packages or files:
         _run_pip(into, target, sources, [*packages, *files])
+    owners.check(into)
     return _leave_out(into)
 
 
