@@ -54,12 +54,17 @@ def projects() -> list[Path]:
     return [folder / name for folder in (ROOT, LOCAL) for name in ("pyproject.toml", "setup.py")]
 
 
+def locks(extras: str) -> list[Path]:
+    """The versions and hashes of all that the extras need; `dev.py lock` writes them."""
+    return [ROOT / f"locks/{name}.txt" for name in extras.split(",")]
+
+
 def state_of(extras: str) -> str:
     """Changes when what is installed has to change."""
     seen = hashlib.sha256(f"{extras} {sys.version}".encode())
     sources = [*projects(), *sorted((ROOT / "src/fastlambda/_native").glob("*"))]
     core = [*(ROOT / "src/fastlambda").glob("_core.p*"), *(ROOT / "src/fastlambda/_cython").glob("*.pxi")]
-    for path in [*sources, *sorted(core)]:
+    for path in [*sources, *sorted(core), *locks(extras)]:
         seen.update(path.read_bytes())
     for name, value in sorted(os.environ.items()):
         if name.startswith(("FASTLAMBDA_BUILD", "FASTLAMBDA_SANITIZE")):
@@ -82,8 +87,10 @@ def prepare(extras: str) -> None:
         say("making .venv")
         venv.create(VENV, with_pip=True, clear=True)
     say(f"installing fastlambda[{extras}] and building its extension")
-    must(PYTHON, "-m", "pip", "install", "-q", "--upgrade", "pip")
-    must(PYTHON, "-m", "pip", "install", "-q", "-e", f".[{extras}]", "-e", LOCAL)
+    locked = [word for lock in locks(extras) for word in ("-r", lock)]
+    must(PYTHON, "-m", "pip", "install", "-q", "--require-hashes", *locked)
+    # What builds them is in the lock, too.
+    must(PYTHON, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ".", "-e", LOCAL)
     mark.write_text(state)
 
 
