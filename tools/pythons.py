@@ -1,8 +1,8 @@
 """Brings the Pythons that this machine lacks, and runs the project's checks on them.
 
   python3 dev.py pythons                             bring 3.14 and 3.15 to .cache/pythons, and say where they are
-  python3 dev.py pythons --check 3.15                unit, flow, adversity, isolated and web on 3.15 (part of .ci/run)
-  python3 dev.py pythons --check 3.14 --only differential
+  python3 dev.py pythons --check 3.15                unit, flow, adversity, isolated and web on 3.15
+  python3 dev.py pythons --check 3.15 --check 3.14:differential         what .ci/run does
   python3 dev.py pythons --table                     all checks on 3.11, 3.13, 3.14 and 3.15, into docs/pythons.md
 
 The interpreters are Debian's: debootstrap downloads and verifies the packages of a suite, they are unpacked into a
@@ -26,6 +26,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,7 @@ PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 CHECKS: dict[str, list[str]] = {
     "demo": ["{python}", "-m", "fastlambda.local.cli", "invoke", "examples.hello.handler", '{"name": "world"}'],
     "wheel, without an index, end to end": ["{main}", *PYTEST, "tests/wheel/test_installed.py", "-k", "[{version}"],
-    **{name: ["{python}", *PYTEST, f"tests/{name}"] for name in (*SUITE, "surface", "differential")},
+    **{name: ["{python}", *PYTEST, f"tests/{name}"] for name in (*SUITE, "differential")},
     "budgets": ["{python}", *PYTEST, "tests/isolated/test_budgets.py"],
     "layer, through AWS's server": ["{python}", *PYTEST, "tests/wheel/test_managed.py"],
 }
@@ -264,14 +265,23 @@ def versions_of(wanted: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def run_checks(versions: list[str], names: list[str]) -> int:
-    failed = 0
-    for version, python in versions_of(versions).items():
-        for name in names:
-            passed, last = check(name, version, python)
-            failed += not passed
-            print(f"{version}  {name:36} {'passed' if passed else 'FAILED'}  {last.strip('= ')}", flush=True)
-    return 1 if failed else 0
+def run_checks(wanted: list[str], names: list[str]) -> int:
+    """Runs checks, two at a time; `wanted` are versions, or version:check for one check alone."""
+    pythons = versions_of(dict.fromkeys(item.partition(":")[0] for item in wanted))
+    jobs = []
+    for item in wanted:
+        version, _, only = item.partition(":")
+        if version in pythons:
+            jobs += [(version, name) for name in ([only] if only else names)]
+
+    def one(job: tuple[str, str]) -> bool:
+        version, name = job
+        passed, last = check(name, version, pythons[version])
+        print(f"{version}  {name:36} {'passed' if passed else 'FAILED'}  {last.strip('= ')}", flush=True)
+        return passed
+
+    with ThreadPoolExecutor(2) as pool:
+        return 0 if all(list(pool.map(one, jobs))) else 1
 
 
 def table(versions: list[str]) -> int:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import simplejson
 
 from .batches import BATCHES
 from .compare import APPS, AWS, OURS, Batch, differences, observe
@@ -16,15 +17,20 @@ LIST = Path(__file__).parents[2] / "docs" / "differences.md"
 BATCH_OF = {case: batch for batch in BATCHES for case in batch.cases()}
 
 
+# What AWS's client reads and writes JSON with: 4 has other words than 3, and pip takes it from Python 3.14 on.
+NEW_SIMPLEJSON = int(simplejson.__version__.partition(".")[0]) >= 4
+
+
 @cache
 def listed():
-    """Rows of the table in docs/differences.md: (id, patterns of fields, patterns of cases)."""
+    """Rows of the tables in docs/differences.md: (id, patterns of fields, patterns of cases)."""
     rows = []
     for line in LIST.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if line.startswith("| `") and len(cells) == 5:
             name, fields, cases = (re.findall(r"`([^`]+)`", cell) for cell in cells[:3])
-            rows.append((name[0], fields, cases))
+            if NEW_SIMPLEJSON or not name[0].startswith("simplejson-4"):
+                rows.append((name[0], fields, cases))
     return rows
 
 
