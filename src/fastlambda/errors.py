@@ -341,9 +341,24 @@ def _format(frames: list) -> list[str]:  # type: ignore[type-arg]
     return format_frames(frames)[-MAX_FRAMES:]
 
 
+def _is_submodule(package: object, name: "str | None") -> bool:
+    """Whether `name` was looked for in a package that has a module of that name."""
+    if not isinstance(package, type(sys)) or not name or not hasattr(package, "__path__"):
+        return False
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(f"{package.__name__}.{name}") is not None
+    except Exception:
+        return False
+
+
 def _tell_more(exc: BaseException, seen: set[int], lines: list[str], depth: int = 0) -> None:
     """Notes, members of a group, and the chain, each told once and after the frames of the exception itself."""
     seen.add(id(exc))
+    if isinstance(exc, AttributeError) and _is_submodule(exc.obj, exc.name):
+        name = f"{getattr(exc.obj, '__name__', '')}.{exc.name}"
+        lines.append(f"Note: {name} is a module that nobody has imported (AWS's client may have): import {name}\n")
     try:
         lines += [f"Note: {note}\n" for note in getattr(exc, "__notes__", None) or ()]
     except Exception as broken:  # they may be anything, and their __str__ may do anything

@@ -38,5 +38,6 @@ FACE = [
     face("poll", "plain", "fails"),
     face("get-handler", "plain"),
     face("fault", "fault", "plain"),
+    face("post-raises", "plain", "end-of-batch", ends_itself=True),
     face("late", "plain", "late", "plain-again", "fails"),
 ]

@@ -106,3 +106,9 @@ def modules(event, context):
 
 def fail_with(event, context):
     raise ValueError(event)
+
+
+def submodule(event, context):
+    import xml
+
+    return xml.etree if event == "package" else xml.nothing

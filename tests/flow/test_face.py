@@ -145,3 +145,9 @@ def test_an_uncaught_error_is_in_the_telemetry_whatever_its_characters(form: str
         assert process.invoke(TEXT).error["errorMessage"] == TEXT
     frame = path.read_bytes()
     assert b"ValueError" in frame and b"\\ud800" in frame
+
+
+def test_a_module_that_awss_client_would_have_imported_is_named(tmp_path: Path) -> None:
+    with function(tmp_path, "", "submodule") as process:
+        assert process.invoke("package").error["stackTrace"][-1].startswith("Note: xml.etree is a module that nobody")
+        assert "Note" not in process.invoke("other").error["stackTrace"][-1]

@@ -223,6 +223,13 @@ def by_class_name():
             wrap_posts()
 
 
+def raising_post():
+    def replaced(self, *args):
+        raise ValueError("in the post")
+
+    bootstrap().LambdaRuntimeClient.post_invocation_result = replaced
+
+
 def get_handler():
     from awslambdaric.bootstrap import _get_handler
 
@@ -262,6 +269,7 @@ PATCHES = {
     "get-handler": get_handler,
     "fault": faults,
     "late": lambda: None,
+    "post-raises": raising_post,
     "both": lambda: (wrap_handler(), wrap_posts()),
 }
 PATCHES[PATCH]()

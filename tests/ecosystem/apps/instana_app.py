@@ -1,0 +1,6 @@
+import instana  # noqa: F401
+from common import work
+
+
+def handler(event, context):
+    return work(event)

@@ -1,0 +1,5 @@
+from common import work
+
+
+def original(event, context):
+    return work(event)

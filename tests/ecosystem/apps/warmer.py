@@ -1,0 +1,7 @@
+import lambdawarmer
+from common import work
+
+
+@lambdawarmer.warmer
+def handler(event, context):
+    return work(event)
