@@ -284,14 +284,15 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}")
-    try:
-        with cgroups.precedence(), Witness() as witness:
-            tally = Tally(witness)
+    with cgroups.precedence(), Witness() as witness:
+        tally = Tally(witness)
+        try:
             run(options.runs, options.seed, options.workers, options.hangs, options.cpu, tally)
-    except cgroups.NoCgroup as exc:
-        print(f"skipped: {exc}")
-        return CANNOT
-    print("\n".join(tally.lines()))
+        except cgroups.NoCgroup as exc:
+            print(f"skipped: {exc}")
+            return CANNOT
+        finally:
+            print("\n".join(tally.lines()))
     return 1 if options.strict and sum(tally.late.values()) else 0
 
 
