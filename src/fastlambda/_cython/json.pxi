@@ -193,7 +193,9 @@ cdef class Codec:
             return put(to, "true", 4)
         if value is False:
             return put(to, "false", 5)
-        if type(value) is not int and is_enum(value):
+        # None of these is an enum, and asking runs Python code, which has a limit of recursion of its own.
+        if type(value) is not int and type(value) is not dict and type(value) is not list \
+                and type(value) is not tuple and is_enum(value):
             return self.put(to, value.value)   # as orjson has it, also where it is text or a number besides
         if isinstance(value, str):
             return self.put_text(to, value)
