@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
 import pythons  # noqa: E402
-from support import ScriptedServer, clean_env, event_answer, read_request  # noqa: E402
+from support import ACCEPTED, ScriptedServer, clean_env, event_answer, read_request  # noqa: E402
 
 CACHE = ROOT / ".cache/lazy-imports"
 PAGE = ROOT / "docs/lazy-imports.md"
@@ -164,12 +164,14 @@ def first_answer(python: Path, site: Path, case: str, lazy: bool) -> tuple[str, 
         told: list[object] = []
 
         def script(connection):  # type: ignore[no-untyped-def]
-            read_request(connection)
-            connection.sendall(event_answer(b"{}"))
-            _, body = read_request(connection)
+            head, body = read_request(connection)
+            if b"/init/error " not in head:
+                connection.sendall(event_answer(b"{}"))
+                _, body = read_request(connection)
             tasks = Path(f"/proc/{process.pid}/task").iterdir()
             ns = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
             told.extend([body.decode(), ns / 1e6])
+            connection.sendall(ACCEPTED)
 
         with ScriptedServer(script) as server:
             env = clean_env(
