@@ -436,6 +436,13 @@ def _set_up(host: Host, runtime: Runtime) -> None:
         fail_init(runtime.channel, exc)
 
 
+def adopt(runtime: Runtime, runner_class: "type[Runner[Any, Any, Any]]") -> None:
+    """Has `runtime` call a Runner, which is set up."""
+    host = Host(runner_class, runtime.config.region)
+    host.attach(runtime)
+    host.setup()
+
+
 def runtime_for_target(target: str, config: Config) -> Runtime:
     """The Runtime for `module:RunnerClass`, set up and ready to serve."""
     runtime = Runtime(config, None)
@@ -448,9 +455,7 @@ def runtime_for_target(target: str, config: Config) -> Runtime:
         runner_class = modules[module_name]
         for name in class_name.split("."):
             runner_class = getattr(runner_class, name)
-        host = Host(runner_class, config.region)  # type: ignore[arg-type]
-        host.attach(runtime)
-        host.setup()
+        adopt(runtime, runner_class)  # type: ignore[arg-type]
     except BaseException as exc:
         from fastlambda.handler import runner_fault
 

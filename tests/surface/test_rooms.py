@@ -16,7 +16,7 @@ NATIVE = sorted((PACKAGE / "_native").glob("*.[ch]"))
 FLOORS: list[set[str]] = [
     {"_version", "errors", "stacks", "_broken", "upload"},
     {"_core", "_h11", "handler", "codec", "context", "failures", "typed", "lazy", "logs", "hooks", "redact", "face"},
-    {"aws_client", "runner", "streams", "streaming", "_managed"},
+    {"async_handler", "aws_client", "runner", "streams", "streaming", "_managed"},
     {"batch", "custom_resource", "rotate", "http", "__init__", "__main__"},
     {"local", "packaging", "testing"},
     {"_command"},
@@ -44,6 +44,7 @@ NEIGHBOURS = {
     ("context", "_core"),  # makes one from pickled values
     ("context", "codec"),
     ("runner", "streams"),
+    ("async_handler", "runner"),
     ("streams", "runner"),
     ("__main__", "__init__"),
     ("packaging", "local"),
@@ -64,6 +65,7 @@ NEIGHBOURS |= {
 # Up, and only when a feature asks for it.
 LAZY = {
     ("_core", "runner"),  # module:RunnerClass on the command line
+    ("_core", "async_handler"),  # a handler that is `async def`
     ("_core", "streams"),  # a result that is a stream
     ("_core", "_managed"),
     ("failures", "streams"),  # a result that is a stream

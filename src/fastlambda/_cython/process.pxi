@@ -1,3 +1,7 @@
+cdef enum:
+    CO_COROUTINE = 0x80   # of a code object's co_flags, see the module inspect
+
+
 # ---- the process --------------------------------------------------------------------------------------------------
 
 cdef object load_handler(str target):
@@ -56,8 +60,12 @@ cdef Runtime runtime_for_handler(str target, Config config):
     failed = None
     take_over(runtime)
     try:
-        runtime.call = load_handler(target)
-        begin = getattr(runtime.call, "fastlambda_start", None)
+        handler = runtime.call = load_handler(target)
+        if isinstance(handler, type) and is_runner(handler):
+            late(b"fastlambda.runner", b"adopt")(runtime, handler)   # module.RunnerClass
+        elif is_async(handler):
+            runtime.call = late(b"fastlambda.async_handler", b"adapt")(runtime, handler)
+        begin = getattr(handler, "fastlambda_start", None)
         if begin is not None:
             begin(runtime)    # a web application's start-up belongs to init
     except BaseException as exc:
@@ -65,6 +73,31 @@ cdef Runtime runtime_for_handler(str target, Config config):
     if failed is not None:    # outside of the except block, as AWS's client does it: tools look at sys.exc_info()
         late(b"fastlambda.errors", b"fail_init")(runtime.channel, failed)
     return runtime
+
+
+cdef bint is_runner(handler) except -1:
+    """Whether a class is a Runner; no Runner is declared without its module."""
+    room = sys.modules.get("fastlambda.runner")
+    return room is not None and issubclass(handler, room.Runner)
+
+
+cdef bint is_async(handler) except -1:
+    """Whether calling it gives a coroutine: `async def`, decorated or not, or an object whose __call__ is one."""
+    cdef int depth = 0
+    while depth < 20:
+        code = getattr(handler, "__code__", None)
+        if code is None and not isinstance(handler, type):
+            code = getattr(getattr(type(handler), "__call__", None), "__code__", None)
+        if code is not None and <long>code.co_flags & CO_COROUTINE:
+            return True
+        inner = getattr(handler, "__wrapped__", None)   # functools.wraps
+        if inner is None:
+            inner = getattr(handler, "func", None)      # functools.partial
+        if inner is None:
+            return False
+        handler = inner
+        depth += 1
+    return False
 
 
 cdef int put_task_root(Config config) except -1:
