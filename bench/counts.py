@@ -84,7 +84,9 @@ def difference(one, two, n):
 
 
 def up_to_first_answer(setting, contender):
-    """What happens from exec to the sending of the first answer.
+    """What the main thread does from exec to the first answer.
+
+    How many calls of the guard's thread come before it is left to the scheduler; nobody waits for them: not counted.
 
     Returns:
         {"syscalls", "opened" (files opened), "failed" (path look-ups in vain), "files" (their paths)}.
@@ -93,7 +95,8 @@ def up_to_first_answer(setting, contender):
     end = next((i for i, (_, is_answer, _) in enumerate(calls) if is_answer), None)
     if end is None:
         raise rig.BenchError(f"{contender.name}: no answer in the system call log")
-    return summarize(calls[: end + 1])
+    main = calls[0][2].split()[0]
+    return summarize([call for call in calls[: end + 1] if call[2].split()[0] == main])
 
 
 def summarize(calls):
