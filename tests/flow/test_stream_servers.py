@@ -61,13 +61,13 @@ cat > /var/task/bootstrap <<'END'
 #!/bin/sh
 cd /var/task
 export PYTHONPATH=/var/task LD_LIBRARY_PATH=/var/python/lib
-exec /var/python/bin/python3 -m fastlambda stream_functions.failing
+exec /var/python/bin/python{version} -m fastlambda stream_functions.failing
 END
 chmod -R a+rX /var/task
 chmod a+x /var/task/bootstrap
 shift 2
 exec "$@"
-"""
+""".replace("{version}", f"{sys.version_info.major}.{sys.version_info.minor}")  # not every Python has a bin/python3
 
 
 def can_replace_var() -> bool:
