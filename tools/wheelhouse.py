@@ -57,8 +57,8 @@ WITHOUT_ORJSON = ("3.15",)  # no wheels for Lambda's glibc yet; pyproject.toml s
 # 2025-01-01: any fixed time after 1980 does (zip knows none before).
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1735689600"))
 # The extension is part of every cold start; the rest of a wheel only of its download.
-MAX_EXTENSION = 185_000
-MAX_WHEEL = 205_000
+MAX_EXTENSION = 190_000
+MAX_WHEEL = 215_000
 MAX_LOCAL_WHEEL = 90_000
 # What each of the two distributions may hold: they share the folder fastlambda/ and no file in it.
 BELONGS = re.compile(

@@ -61,6 +61,6 @@ def test_every_block_of_the_tutorial_does_what_it_says(wheelhouse: Path, tmp_pat
             (project / block.title).parent.mkdir(exist_ok=True)
             (project / block.title).write_text(block.text)
             n_files += 1
-    assert (n_run, n_files) == (9, 4)
+    assert (n_run, n_files) == (8, 4)
     assert (work / "orders/layer.zip").stat().st_size > 100_000
     assert (work / "orders/function.zip").stat().st_size > 1000
