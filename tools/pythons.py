@@ -37,7 +37,6 @@ BROUGHT = ("3.14", "3.15")
 OLDEST, NEWEST = "3.11", "3.15"
 # The first suite that has all of them is taken.  unstable is ahead of the coming release.
 SUITES = ("sid", "forky")
-MIRROR = "http://deb.debian.org/debian"
 DOWNLOAD_S, UNPACK_S, INSTALL_S, CHECK_S = 300, 120, 420, 1500
 IMPORTS = "import bz2, ctypes, hashlib, lzma, sqlite3, ssl, sys, uuid, zlib; print('%d.%d.%d' % sys.version_info[:3])"
 
@@ -97,13 +96,19 @@ def unpack(suite: str) -> None:
     wanted = [f"python{version}{part}" for version in BROUGHT for part in ("", "-dev", "-venv")]
     say(f"downloading {', '.join(BROUGHT)} from Debian's {suite}")
     options = ["--download-only", "--variant=minbase", f"--include={','.join(wanted)}"]
-    run(program("debootstrap"), *options, suite, work, MIRROR, limit_s=DOWNLOAD_S)
+    run(program("debootstrap"), *options, suite, work, *mirror(), limit_s=DOWNLOAD_S)
     end = time.monotonic() + UNPACK_S
     for package in sorted(work.glob("var/cache/apt/archives/*.deb")):
         run(program("dpkg-deb"), "-x", package, fresh, limit_s=end - time.monotonic())
     shutil.rmtree(work)
     shutil.rmtree(CACHE / "root", ignore_errors=True)
     fresh.rename(CACHE / "root")
+
+
+def mirror() -> list[str]:
+    """Where this machine gets its own Debian packages from; [] when that is not known: debootstrap's default."""
+    asked = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True)
+    return [uri for uri in asked.stdout.split() if uri.rstrip("/").endswith("/debian")][:1]
 
 
 def settle() -> dict[str, str]:
