@@ -42,10 +42,7 @@ def spoken_of(exc: BaseException, doing: str, kind: type[FastlambdaError]) -> Ba
     if isinstance(says, str):
         fresh = type(exc)(says)
     elif isinstance(exc, (InvocationTimeout, MemoryExhausted)) or _is_of_the_runtime(exc):
-        # The runtime's own, which it knows again: the same object, alone.
-        exc.__cause__ = exc.__context__ = None
-        exc.__notes__ = []
-        return exc
+        return alone(exc)  # the runtime's own, which it knows again: the same object
     elif isinstance(exc, SystemExit):
         fresh = SystemExit(exc.code if exc.code is None or isinstance(exc.code, int) else 1)
     elif not isinstance(exc, Exception) and type(exc).__name__ in ("CancelledError", "KeyboardInterrupt"):
@@ -53,6 +50,13 @@ def spoken_of(exc: BaseException, doing: str, kind: type[FastlambdaError]) -> Ba
     else:
         fresh = kind(f"{doing}: {describe(exc)} (its text is not told: it may have been made from the secret)")
     return fresh.with_traceback(exc.__traceback__)
+
+
+def alone(exc: "E") -> "E":
+    """An exception without what it came from: the errors that were being handled when it was raised, and notes."""
+    exc.__cause__ = exc.__context__ = None
+    exc.__notes__ = []
+    return exc
 
 
 def _is_of_the_runtime(exc: BaseException) -> bool:

@@ -10,8 +10,9 @@ lambda-runtime-types.
 
 import enum
 
+from fastlambda._core import running
 from fastlambda.errors import FastlambdaError, MemoryExhausted, UnmarshalError, UsageError, check_interruption
-from fastlambda.redact import ours, spoken_of
+from fastlambda.redact import alone, ours, spoken_of
 from fastlambda.runner import PLAIN, Runner, subscript
 
 TYPE_CHECKING = False
@@ -489,9 +490,11 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
                     return self._go_on(steps, smc, value)
                 check_interruption()
         except StopIteration:
+            _part_from_errors()
             return None
         except BaseException as exc:
             told = smc._told(exc)
+        _part_from_errors()
         raise told  # out here, so that what is not told does not come along as its context
 
     async def _go_on(self, steps: "Generator[Any, Any, None]", smc: Smc, value: "Any") -> None:
@@ -507,9 +510,11 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
                 else:
                     value = steps.send(value)
         except StopIteration:
+            _part_from_errors()
             return
         except BaseException as exc:
             told = smc._told(exc)
+        _part_from_errors()
         raise told
 
     def _steps(self, shared: "Shared", smc: Smc) -> "Generator[Any, Any, None]":
@@ -543,6 +548,13 @@ class RotateRunner(Runner[Shared, object, object], Generic[Shared, Secret]):
         else:
             yield self.finish(shared, current, pending)
             _make_current(smc, versions)
+
+
+def _part_from_errors() -> None:
+    """The guard's interruption is posted whatever a step made of it: without the error that was being handled."""
+    runtime = running()
+    if runtime is not None and runtime.interruption is not None:
+        alone(runtime.interruption)
 
 
 def _describe(smc: Smc) -> "dict[str, Any]":

@@ -157,7 +157,9 @@ def test_no_credentials_are_told_with_what_to_do(developer: dict[str, str], tmp_
         ("http://u:p@ss@h", "http://h"),
         ("u:p@h:1", "h:1"),
         ("http://h:1", "http://h:1"),
-        ("http://h/a@b", "http://h/a@b"),
+        ("http://h/a@b", "http://b"),  # as urllib reads it: of the user "h/a"
+        ("http://u:p/q@h:80", "http://h:80"),
+        ("//u:p@h", "h"),
         ("", ""),
     ],
 )

@@ -161,3 +161,14 @@ def test_the_wrapper_is_executable_and_a_plain_shell_runs_it(tmp_path):
     assert os.access(wrapper, os.X_OK)
     assert wrapper.read_text().startswith("#!/bin/sh\n")
     subprocess.run(["/bin/sh", "-n", wrapper], check=True)
+
+
+def test_no_module_of_the_current_folder_is_run(tmp_path):
+    """The tool is called inside the function's folder, whose json.py is the function's."""
+    (tmp_path / "app.py").write_text("def handler(event, context): return 1\n")
+    for name in ("json", "py_compile", "re"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')\n")
+    command = [sys.executable, "-P", "-m", "fastlambda.local.cli", "package", ".", "--no-requirements"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "o.zip")], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "was-run").exists()

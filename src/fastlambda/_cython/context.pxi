@@ -54,6 +54,8 @@ cdef class Context(Referable):
         """Runs only for what is not in the instance: the value is made and stays, so it can be set freely too."""
         cdef Invocation inv = self._invocation
         cdef Config config = self._config
+        if inv is None or config is None:   # Context.__new__() alone
+            raise AttributeError("'Context' object has no attribute %r: it was not made for an invocation" % name)
         if name == "aws_request_id" or name == "request_id":
             value = inv.text(RAPI_REQUEST_ID)
         elif name == "invoked_function_arn":
@@ -89,6 +91,7 @@ cdef class Context(Referable):
         return dict(self._w3c_fields)
 
     def response_stream(self, *args, **options):
+        self.aws_request_id   # an AttributeError where there is no invocation
         return late(b"fastlambda.streams", b"open_stream")(self._invocation, *args, **options)
 
     @cython.always_allow_keywords(True)

@@ -126,8 +126,7 @@ def lambda_environment(
 def without_password(address: str) -> str:
     """A proxy's address without the user and the password in it."""
     scheme, separator, rest = address.rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return scheme + separator + authority.rpartition("@")[2] + slash + path
+    return scheme + separator + rest.rpartition("@")[2]  # the last @: a password may have a slash in it
 
 
 def _packages_at_home() -> dict[str, str]:

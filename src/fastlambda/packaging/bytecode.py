@@ -87,7 +87,12 @@ def compile_tree(python: str, files: list[tuple[Path, str]]) -> list[str]:
     """
     jobs = json.dumps([(str(source), name) for source, name in files])
     done = subprocess.run(
-        [python, "-S", "-c", _COMPILE], input=jobs, capture_output=True, text=True, env=_environment()
+        # -P: the current folder's json.py is not for us.
+        [python, "-P", "-S", "-c", _COMPILE],
+        input=jobs,
+        capture_output=True,
+        text=True,
+        env=_environment(),
     )
     if done.returncode:
         raise PackagingError(f"{python} failed to compile: {done.stderr[-2000:]}")
