@@ -120,7 +120,12 @@ def docs(*arguments: str) -> int:
         (plots / f"{kind}.svg").write_bytes(newest.read_bytes())
     if arguments[:1] == ("--serve",):
         return run(VENV / "bin/zensical", "serve", *arguments[1:])
-    return run(VENV / "bin/zensical", "build", "--clean", "--strict", *arguments)
+    # Every page anew, so that a warning is seen each time; --clean would take all of .cache/ away, others' too.
+    for page in (ROOT / ".cache").glob("[0-9]*"):
+        if page.is_file():
+            page.unlink()
+    shutil.rmtree(ROOT / "site", ignore_errors=True)
+    return run(VENV / "bin/zensical", "build", "--strict", *arguments)
 
 
 def main(argv: list[str]) -> int:
