@@ -89,12 +89,3 @@ void arenas_release(void)
             below.free(below.ctx, at, arena_size);
     }
 }
-
-size_t arenas_kept(void)
-{
-    size_t i, n = 0;
-
-    for (i = 0; i < n_places; i++)
-        n += atomic_load_explicit(&kept[i], memory_order_relaxed) != NULL;
-    return n * arena_size;
-}

@@ -19,7 +19,4 @@ bool arenas_keep(size_t bound);
 /* Gives back what is kept now. */
 void arenas_release(void);
 
-/* Bytes kept now. */
-size_t arenas_kept(void);
-
 #endif
